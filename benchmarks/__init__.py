@@ -1,0 +1,1 @@
+"""One file per question; each prints its command, method and result."""

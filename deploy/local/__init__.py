@@ -1,0 +1,1 @@
+"""The embedded stack: every backend as a supervised local process."""

@@ -1,0 +1,1 @@
+"""Everything two services agree on: events, topics, Redis keys and values, HTTP names."""

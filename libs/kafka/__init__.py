@@ -1,0 +1,1 @@
+"""Consume, produce, journal and dead-letter: the only place that knows offsets."""

@@ -1,0 +1,1 @@
+"""The routing brain: pure functions from evidence to a decision."""

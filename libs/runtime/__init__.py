@@ -1,0 +1,1 @@
+"""What every process needs: configuration, logs, health, metrics, ordered start and stop."""

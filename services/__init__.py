@@ -1,0 +1,1 @@
+"""One package per deployable process; none imports another."""

@@ -1,0 +1,1 @@
+"""Takes every kind of feedback and publishes it durably."""

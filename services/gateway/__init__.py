@@ -1,0 +1,1 @@
+"""The one public address: authenticates, decides, forwards, accounts."""

@@ -1,0 +1,1 @@
+"""Owner of routing policy and of its audit."""

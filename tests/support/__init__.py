@@ -1,0 +1,1 @@
+"""Backends and builders that tests of several services share."""
