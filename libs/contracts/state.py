@@ -1,0 +1,230 @@
+"""Redis keys and values that two services share.
+
+Keys of one tenant carry the hash tag `{tenant}` and keys of one learning partition the tag `{p<n>}`, so that a pipeline or script
+over them stays in one cluster slot. Nothing here is the only copy of a fact: the `control` topic rebuilds policies, ClickHouse
+rebuilds statistics.
+"""
+
+import hashlib
+from typing import Literal
+
+import msgspec
+
+from libs.contracts.events import Strategy
+
+POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
+CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
+TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+MAX_SESSION_ID_CHARS = 256
+
+
+class _State(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of the values kept in Redis as JSON."""
+
+
+class Changed(_State):
+    """A nudge to gateways: re-read one entity. Losing it costs a poll interval, never correctness."""
+
+    kind: Literal["weights", "key", "plan", "policy", "rule"]
+    tenant: str
+    entity_id: str = ""
+    version: int = 0
+
+
+class ApiKey(_State):
+    """What a key may do; stored under the SHA-256 of its secret, which is nowhere kept."""
+
+    key_id: str
+    tenant: str
+    permissions: tuple[Literal["read", "write", "admin"], ...] = ("read", "write")
+    requests_per_minute: int | None = None
+    rule_id: str | None = None
+    project_id: str | None = None
+    revoked: bool = False
+
+
+class Plan(_State):
+    """Quotas and features of a plan; None means unlimited."""
+
+    name: str
+    monthly_requests: int | None = None
+    monthly_feedback: int | None = None
+    transcript_retention_days: int = 0
+    may_leave_pool: bool = False
+
+
+class FirewallPolicy(_State):
+    """How a tenant wants prompts scanned; thresholds None means those of the model card."""
+
+    mode: Literal["block", "flag", "off"] = "block"
+    on_failure: Literal["open", "closed"] = "open"
+    scan_system: bool = False
+    flag_threshold: float | None = None
+    block_threshold: float | None = None
+
+
+class RoutingPolicy(_State):
+    """
+    A tenant's utility and exploration.
+
+    *cost_weight* is score points lost per dollar of a request, *latency_weight* per second; *half_life_days* is how fast old
+    evidence fades; *exploration_floor* is the least probability of each candidate on an explored decision.
+    """
+
+    cost_weight: float = 2.0
+    latency_weight: float = 0.0
+    half_life_days: float = 14.0
+    ramp: Literal["step", "smooth"] = "step"
+    exploration_floor: float = 0.01
+
+
+class TenantPolicy(_State):
+    """Everything about a tenant that a request needs. *candidates* empty means every model of the catalogue."""
+
+    tenant: str
+    plan: str = "starter"
+    candidates: tuple[str, ...] = ()
+    default_model: str | None = None
+    contribute: bool = True
+    consume: bool = True
+    exact_cache: bool = False
+    cache_ttl_s: int = 3600
+    firewall: FirewallPolicy = FirewallPolicy()
+    routing: RoutingPolicy = RoutingPolicy()
+
+
+class RuleTarget(_State):
+    """One model a rule may choose; *weight* is its share under strategy `weighted`."""
+
+    model: str
+    weight: float = 1.0
+
+
+class RoutingRule(_State):
+    """
+    How requests that name the rule (`rule:<name>`, or a key it is attached to) are routed.
+
+    *pinned* sends everything to *default_model* without touching the rule; *pin_reason* says why.
+    """
+
+    rule_id: str
+    name: str
+    strategy: Strategy = "feedback_driven"
+    targets: tuple[RuleTarget, ...] = ()
+    default_model: str | None = None
+    enabled: bool = True
+    pinned: bool = False
+    pin_reason: str | None = None
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+
+
+class SessionState(_State):
+    """What the gateway remembers of a live session: the model of each task it has been given."""
+
+    pins: dict[str, str] = {}
+
+
+class CachedAnswer(_State):
+    """A complete, clean answer that may be served again: its JSON body as the provider sent it."""
+
+    body: str
+    provider: str
+    model: str
+    completion_id: str | None
+    stored_at_ms: int
+
+
+class Quarantine(_State):
+    """A session that turned hostile: its next hops are blocked or flagged until it expires."""
+
+    action: Literal["flag", "block"]
+    category: str | None
+    until_ms: int
+
+
+class FeedbackMark(_State):
+    """
+    The first rating of a session by a source.
+
+    It is written with *published* false, and true once the event is durable: a crash in between leaves a mark that the
+    client's retry completes, instead of one that swallows the rating.
+    """
+
+    event: str
+    published: bool = False
+
+
+def api_key(secret_sha256: str) -> str:
+    """Return the key of an `ApiKey`."""
+    return f"ag:key:{secret_sha256}"
+
+
+def plan(name: str) -> str:
+    """Return the key of a `Plan`."""
+    return f"ag:plan:{name}"
+
+
+def policy(tenant: str) -> str:
+    """Return the key of a `TenantPolicy`."""
+    return f"ag:{{{tenant}}}:policy"
+
+
+def rules(tenant: str) -> str:
+    """Return the key of the hash rule_id → `RoutingRule`."""
+    return f"ag:{{{tenant}}}:rules"
+
+
+def weights(scope: str) -> str:
+    """Return the key of the newest `WeightsPublished` of a tenant or of the pool."""
+    return f"ag:{{{scope}}}:weights"
+
+
+def session(tenant: str, session_id: str) -> str:
+    """Return the key of a `SessionState`."""
+    return f"ag:{{{tenant}}}:session:{session_id}"
+
+
+def last_session(tenant: str, key_id: str) -> str:
+    """Return the key of the id of the session that an API key used last."""
+    return f"ag:{{{tenant}}}:last:{key_id}"
+
+
+def session_alias(tenant: str, alias: str) -> str:
+    """Return the key of the session id that a completion id or request id belongs to."""
+    return f"ag:{{{tenant}}}:alias:{alias}"
+
+
+def cached_answer(tenant: str, digest: str) -> str:
+    """Return the key of a `CachedAnswer`; *digest* covers provider-independent canonical body, model and seed."""
+    return f"ag:{{{tenant}}}:cache:{digest}"
+
+
+def minute_count(tenant: str, key_id: str, minute: int) -> str:
+    """Return the key of the number of requests of an API key in a minute since the epoch."""
+    return f"ag:{{{tenant}}}:rpm:{key_id}:{minute}"
+
+
+def month_count(tenant: str, what: Literal["requests", "feedback"], month: str) -> str:
+    """Return the key of a tenant's use in a month (`2026-11`)."""
+    return f"ag:{{{tenant}}}:month:{what}:{month}"
+
+
+def quarantine(tenant: str, session_id: str) -> str:
+    """Return the key of a `Quarantine`."""
+    return f"ag:{{{tenant}}}:quarantine:{session_id}"
+
+
+def feedback_mark(tenant: str, session_id: str, source: str, subject: str = "") -> str:
+    """Return the key of a `FeedbackMark`; *subject* is the request id of a rating that is about one decision."""
+    return f"ag:{{{tenant}}}:feedback:{source}:{session_id}:{subject}"
+
+
+def learning(partition: int, what: str) -> str:
+    """Return a key of the aggregator's own state of one partition: offsets, owner, sessions, statistics."""
+    return f"ag:{{p{partition}}}:{what}"
+
+
+def secret_sha256(secret: str) -> str:
+    """Return the hex digest under which a key's secret is looked up."""
+    return hashlib.sha256(secret.encode()).hexdigest()
