@@ -1,4 +1,5 @@
-"""Events exchanged over Kafka: facts in the past tense, one struct each.
+"""
+Events exchanged over Kafka: facts in the past tense, one struct each.
 
 Times are Unix milliseconds, money is micro-dollars, scores lie in [0, 1]. A field added later has a default; a field that
 changes its meaning is a new version of the topic.
@@ -24,11 +25,7 @@ Strategy: TypeAlias = Literal[
 ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule"]
 
 
-class _Value(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the values inside an event: immutable, every field named."""
-
-
-class SourceWeights(_Value):
+class SourceWeights(msgspec.Struct, frozen=True, kw_only=True):
     """Share of each feedback source in the score; the four add up to 1."""
 
     session: float = 0.0
@@ -37,7 +34,7 @@ class SourceWeights(_Value):
     benchmark: float = 0.0
 
 
-class SourceScores(_Value):
+class SourceScores(msgspec.Struct, frozen=True, kw_only=True):
     """What each source expects of a model, in [0, 1]; None where a source has no evidence."""
 
     session: float | None = None
@@ -46,7 +43,7 @@ class SourceScores(_Value):
     benchmark: float | None = None
 
 
-class Candidate(_Value):
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """
     One model that passed the constraints, as the decision saw it.
 
@@ -64,7 +61,7 @@ class Candidate(_Value):
     propensity: float = 0.0
 
 
-class Filtered(_Value):
+class Filtered(msgspec.Struct, frozen=True, kw_only=True):
     """One model that a constraint removed before scoring."""
 
     provider: str
@@ -72,7 +69,7 @@ class Filtered(_Value):
     constraint: str
 
 
-class Evidence(_Value):
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """How sure the decision can be: what confidence is computed from."""
 
     samples: float = 0.0
@@ -80,7 +77,7 @@ class Evidence(_Value):
     variance: float = 0.0
 
 
-class Decision(_Value):
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """
     One routing decision with everything that is needed to replay and audit it.
 
@@ -110,7 +107,7 @@ class Decision(_Value):
     confidence_reason: str = ""
 
 
-class Attempt(_Value):
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """One call to an upstream provider; *error* is a class of failure, never upstream text."""
 
     provider: str
@@ -121,7 +118,7 @@ class Attempt(_Value):
     duration_ms: float = 0.0
 
 
-class Usage(_Value):
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens in disjoint buckets: prompt = fresh_input + cache_read + cache_write, completion = output + reasoning."""
 
     fresh_input: int = 0
@@ -131,7 +128,7 @@ class Usage(_Value):
     reasoning: int = 0
 
 
-class FirewallVerdict(_Value):
+class FirewallVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the scanner said; *error* means it could not say and the tenant's fail policy decided."""
 
     action: Literal["allow", "flag", "block", "off", "error"]
@@ -141,7 +138,7 @@ class FirewallVerdict(_Value):
     took_us: int = 0
 
 
-class Timings(_Value):
+class Timings(msgspec.Struct, frozen=True, kw_only=True):
     """Stages of one request in microseconds; *overhead_us* is all that the gateway added itself."""
 
     parse_us: int = 0
@@ -154,7 +151,7 @@ class Timings(_Value):
     total_us: int = 0
 
 
-class RequestCompleted(_Value, tag="request.completed", tag_field="type"):
+class RequestCompleted(msgspec.Struct, frozen=True, kw_only=True, tag="request.completed", tag_field="type"):
     """
     One request ended: served, from cache, blocked, failed or cancelled. Topic `requests`, one per request.
 
@@ -195,7 +192,7 @@ class RequestCompleted(_Value, tag="request.completed", tag_field="type"):
     properties: dict[str, str] = {}
 
 
-class TranscriptRecorded(_Value, tag="transcript.recorded", tag_field="type"):
+class TranscriptRecorded(msgspec.Struct, frozen=True, kw_only=True, tag="transcript.recorded", tag_field="type"):
     """
     The bodies of one exchange, where the tenant's retention allows it. Topic `transcripts`.
 
@@ -216,7 +213,7 @@ class TranscriptRecorded(_Value, tag="transcript.recorded", tag_field="type"):
     task: str = "chat"
 
 
-class FeedbackReceived(_Value, tag="feedback.received", tag_field="type"):
+class FeedbackReceived(msgspec.Struct, frozen=True, kw_only=True, tag="feedback.received", tag_field="type"):
     """
     Somebody or something rated a session or one request. Topic `feedback`.
 
@@ -237,7 +234,7 @@ class FeedbackReceived(_Value, tag="feedback.received", tag_field="type"):
     rater: str | None = None
 
 
-class VerdictReached(_Value, tag="verdict.reached", tag_field="type"):
+class VerdictReached(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.reached", tag_field="type"):
     """The deep scan judged one exchange off the hot path. Topic `verdicts`. It carries no text of the exchange."""
 
     event_id: str
@@ -252,7 +249,7 @@ class VerdictReached(_Value, tag="verdict.reached", tag_field="type"):
     quarantined_until_ms: int | None = None
 
 
-class ControlChanged(_Value, tag="control.changed", tag_field="type"):
+class ControlChanged(msgspec.Struct, frozen=True, kw_only=True, tag="control.changed", tag_field="type"):
     """
     One entity of the routing policy changed. Topic `control` (compacted): the source of truth and the audit log.
 
@@ -272,7 +269,7 @@ class ControlChanged(_Value, tag="control.changed", tag_field="type"):
     reason: str | None = None
 
 
-class Estimate(_Value):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """A posterior over a model's quality: mean in [0, 1], variance of the mean, effective sample size."""
 
     mean: float
@@ -280,7 +277,7 @@ class Estimate(_Value):
     samples: float = 0.0
 
 
-class ModelEstimates(_Value):
+class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of one model on one task; a source without evidence is None."""
 
     benchmark: Estimate
@@ -292,7 +289,7 @@ class ModelEstimates(_Value):
     error_rate: float | None = None
 
 
-class WeightsPublished(_Value, tag="weights.published", tag_field="type"):
+class WeightsPublished(msgspec.Struct, frozen=True, kw_only=True, tag="weights.published", tag_field="type"):
     """
     The weights of one scope, a tenant or the shared pool, as gateways use them. Topic `weights` (compacted) and Redis.
 

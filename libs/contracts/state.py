@@ -1,4 +1,5 @@
-"""Redis keys and values that two services share.
+"""
+Redis keys and values that two services share.
 
 Keys of one tenant carry the hash tag `{tenant}` and keys of one learning partition the tag `{p<n>}`, so that a pipeline or script
 over them stays in one cluster slot. Nothing here is the only copy of a fact: the `control` topic rebuilds policies, ClickHouse
@@ -18,11 +19,7 @@ TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 MAX_SESSION_ID_CHARS = 256
 
 
-class _State(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the values kept in Redis as JSON."""
-
-
-class Changed(_State):
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """A nudge to gateways: re-read one entity. Losing it costs a poll interval, never correctness."""
 
     kind: Literal["weights", "key", "plan", "policy", "rule"]
@@ -31,7 +28,7 @@ class Changed(_State):
     version: int = 0
 
 
-class ApiKey(_State):
+class ApiKey(msgspec.Struct, frozen=True, kw_only=True):
     """What a key may do; stored under the SHA-256 of its secret, which is nowhere kept."""
 
     key_id: str
@@ -43,7 +40,7 @@ class ApiKey(_State):
     revoked: bool = False
 
 
-class Plan(_State):
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Quotas and features of a plan; None means unlimited."""
 
     name: str
@@ -53,7 +50,7 @@ class Plan(_State):
     may_leave_pool: bool = False
 
 
-class FirewallPolicy(_State):
+class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How a tenant wants prompts scanned; thresholds None means those of the model card."""
 
     mode: Literal["block", "flag", "off"] = "block"
@@ -63,7 +60,7 @@ class FirewallPolicy(_State):
     block_threshold: float | None = None
 
 
-class RoutingPolicy(_State):
+class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     A tenant's utility and exploration.
 
@@ -78,7 +75,7 @@ class RoutingPolicy(_State):
     exploration_floor: float = 0.01
 
 
-class TenantPolicy(_State):
+class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """Everything about a tenant that a request needs. *candidates* empty means every model of the catalogue."""
 
     tenant: str
@@ -93,14 +90,14 @@ class TenantPolicy(_State):
     routing: RoutingPolicy = RoutingPolicy()
 
 
-class RuleTarget(_State):
+class RuleTarget(msgspec.Struct, frozen=True, kw_only=True):
     """One model a rule may choose; *weight* is its share under strategy `weighted`."""
 
     model: str
     weight: float = 1.0
 
 
-class RoutingRule(_State):
+class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
     """
     How requests that name the rule (`rule:<name>`, or a key it is attached to) are routed.
 
@@ -119,13 +116,13 @@ class RoutingRule(_State):
     updated_at_ms: int = 0
 
 
-class SessionState(_State):
+class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway remembers of a live session: the model of each task it has been given."""
 
     pins: dict[str, str] = {}
 
 
-class CachedAnswer(_State):
+class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A complete, clean answer that may be served again: its JSON body as the provider sent it."""
 
     body: str
@@ -135,7 +132,7 @@ class CachedAnswer(_State):
     stored_at_ms: int
 
 
-class Quarantine(_State):
+class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
     """A session that turned hostile: its next hops are blocked or flagged until it expires."""
 
     action: Literal["flag", "block"]
@@ -143,7 +140,7 @@ class Quarantine(_State):
     until_ms: int
 
 
-class FeedbackMark(_State):
+class FeedbackMark(msgspec.Struct, frozen=True, kw_only=True):
     """
     The first rating of a session by a source.
 
