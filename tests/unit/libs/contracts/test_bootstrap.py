@@ -1,0 +1,78 @@
+"""A policy file is decoded whole or refused with the field that is wrong."""
+
+import pytest
+
+from libs.contracts.bootstrap import BootstrapError, load
+from libs.contracts.state import ApiKey, FirewallPolicy, Plan, RuleTarget, secret_sha256
+
+FILE = b"""
+[[plans]]
+name = "starter"
+monthly_requests = 5000
+
+[[tenants]]
+tenant = "acme"
+[tenants.firewall]
+mode = "flag"
+
+[[keys]]
+tenant = "acme"
+key_id = "ci"
+secret_env = "ACME_KEY"
+requests_per_minute = 60
+
+[[rules]]
+tenant = "acme"
+name = "cheap"
+strategy = "smart_cost"
+targets = [{ model = "small", weight = 2.0 }]
+"""
+
+
+def test_a_complete_file_yields_the_structs_of_stored_state():
+    loaded = load(FILE)
+    assert loaded.plans == [Plan(name="starter", monthly_requests=5000)]
+    assert loaded.tenants[0].firewall == FirewallPolicy(mode="flag")
+    assert loaded.keys[0].api_key() == ApiKey(key_id="ci", tenant="acme", requests_per_minute=60)
+    assert loaded.rules[0].rule().targets == (RuleTarget(model="small", weight=2.0),)
+
+
+def test_an_omitted_rule_id_is_the_same_on_every_load():
+    first, second = load(FILE).rules[0].rule(), load(FILE).rules[0].rule()
+    assert first.rule_id == second.rule_id != ""
+
+
+def test_a_secret_is_read_from_the_environment_and_only_its_digest_remains():
+    assert load(FILE).keys[0].digest({"ACME_KEY": "s3cret"}) == secret_sha256("s3cret")
+
+
+def test_a_missing_secret_is_refused_by_the_name_of_its_variable():
+    with pytest.raises(BootstrapError, match="ACME_KEY"):
+        load(FILE).keys[0].digest({})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        (b'name = "starter"', b'nam = "starter"', r"missing required field `name` - at `\$.plans\[0\]`"),
+        (b'mode = "flag"', b'mod = "flag"', r"tenants\[0\]\.firewall\.mod: unknown field"),
+        (b"monthly_requests = 5000", b'monthly_requests = "5000"', r"plans\[0\]\.monthly_requests"),
+        (b'strategy = "smart_cost"', b'strategy = "cheapest"', r"rules\[0\]\.strategy"),
+        (b"requests_per_minute = 60", b'secret = "x"', "exactly one of secret_env, secret_sha256, secret"),
+        (b'secret_env = "ACME_KEY"', b'secret_sha256 = "abc"', "64 lower-case hex digits"),
+        (b'key_id = "ci"', b'key_id = "c i"', "key_id 'c i'"),
+        (b'[[keys]]\ntenant = "acme"', b'[[keys]]\ntenant = "other"', "tenant 'other' is not declared"),
+        (b'[[tenants]]\ntenant = "acme"', b'[[tenants]]\ntenant = "Acme"', "tenant 'Acme'"),
+        (b'name = "cheap"', b'name = "rule:cheap"', "name 'rule:cheap'"),
+        (b"[[plans]]", b"[plans", "Expected"),
+    ],
+)
+def test_a_mistake_is_named(before: bytes, after: bytes, message: str):
+    assert before in FILE
+    with pytest.raises(BootstrapError, match=message):
+        load(FILE.replace(before, after))
+
+
+def test_two_rules_of_one_tenant_cannot_share_a_name():
+    with pytest.raises(BootstrapError, match="rules: name 'acme/cheap' appears twice"):
+        load(FILE + b'[[rules]]\ntenant = "acme"\nname = "cheap"\n')
