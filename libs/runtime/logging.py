@@ -1,0 +1,63 @@
+"""Logs: one JSON object per line on stdout (readable text on a terminal), a name and fields."""
+
+import logging
+import sys
+from typing import Any, TextIO
+
+import msgspec
+import structlog
+
+
+def configure(service: str, *, level: str, stream: TextIO | None = None) -> None:
+    """Send structlog's and the standard library's records of *level* and above to *stream* (stdout), marked *service*."""
+    out = stream or sys.stdout
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _naming(service),
+    ]
+    renderer = _renderer(out)
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=True,
+    )
+    _route_standard_library(shared, renderer, level, out)
+
+
+def _naming(service: str) -> Any:
+    def name(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+        event["service"] = service
+        return event
+
+    return name
+
+
+def _renderer(out: TextIO) -> Any:
+    if out.isatty():
+        return structlog.dev.ConsoleRenderer()
+    return structlog.processors.JSONRenderer(serializer=_to_json)
+
+
+def _to_json(value: Any, **_kwargs: Any) -> str:
+    return msgspec.json.encode(value, enc_hook=str).decode()
+
+
+def _route_standard_library(shared: list[Any], renderer: Any, level: str, out: TextIO) -> None:
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    # Libraries narrate at INFO; their warnings are what an operator acts on.
+    root.setLevel(max(logging.WARNING, getattr(logging, level.upper())))
