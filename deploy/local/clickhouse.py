@@ -6,10 +6,8 @@ Statements of all clients run one after another; compression, external tables an
 
 import argparse
 import asyncio
-import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import structlog
@@ -29,9 +27,6 @@ log = structlog.get_logger()
 def main() -> None:
     """Serve until SIGTERM or SIGINT; exit 1 when the data directory is open elsewhere."""
     arguments = _arguments()
-    # DateTime columns without a zone mean UTC, whatever the machine's zone.
-    os.environ["TZ"] = "UTC"
-    time.tzset()
     try:
         asyncio.run(serve(arguments.host, arguments.port, arguments.path))
     except DirectoryInUseError as error:

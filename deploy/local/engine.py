@@ -7,13 +7,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import IO, Any, Protocol, TypeVar
 
+from chdb import ChdbError
 from chdb.session import Session
 
 LOCK_FILE = "embedded-server.lock"
 DEFAULT_DATABASE = "default"
 UNKNOWN_ERROR = 1002
+UNKNOWN_SETTING = 115
 # Parameters are substituted into the text by the driver, so that a statement can be as large as its data.
 MAX_QUERY_SIZE_BYTES = 1 << 30
 error_code = re.compile(r"Code: (\d+)\. (?:DB::Exception: )?")
@@ -108,20 +111,25 @@ class ChdbEngine:
             self._database = database
 
     def _query(self, text: str, output: str = "Null") -> bytes:
-        return _engine_errors(lambda: self._session.query(text, output).bytes() or b"")
+        try:
+            return self._session.query(text, output).bytes() or b""
+        except ChdbError as error:
+            raise _engine_error(str(error)) from error
 
     def _insert(self, target: str, blocks: Sequence[bytes]) -> None:
-        def send() -> None:
-            with self._session.send_insert(target, "Native") as rows:
-                for block in blocks:
-                    rows.append(block)
-                rows.finish()
-
-        _engine_errors(send)
+        # Not chdb's streaming insert, which passes by constraints and the errors of materialized views.
+        with NamedTemporaryFile(suffix=".native") as rows:
+            rows.writelines(blocks)
+            rows.flush()
+            self._query(f"{target} FROM INFILE '{_escaped(rows.name)}' FORMAT Native")
 
 
 def _open(path: Path) -> _Session:
     session: _Session = Session(str(path))  # type: ignore[no-untyped-call]
+    # DateTime columns without a zone mean UTC, whatever the machine's zone.
+    session.query("SET session_timezone = 'UTC'", "Null")
+    # A statement that is not SQL is an error, as on a server, instead of a list of expressions to select.
+    session.query("SET implicit_select = 0", "Null")
     session.query(f"SET max_query_size = {MAX_QUERY_SIZE_BYTES}", "Null")
     return session
 
@@ -137,19 +145,14 @@ def _lock(path: Path) -> IO[str]:
     return lock
 
 
-def _engine_errors(work: Callable[[], T]) -> T:
-    # chdb raises RuntimeError, or its subclass ChdbError, with ClickHouse's code inside the message.
-    try:
-        return work()
-    except RuntimeError as error:
-        match = error_code.search(str(error))
-        code = int(match[1]) if match else UNKNOWN_ERROR
-        raise EngineError(code, str(error)[match.end() if match else 0 :]) from error
+def _engine_error(text: str) -> EngineError:
+    match = error_code.search(text)
+    return EngineError(int(match[1]), text[match.end() :]) if match else EngineError(UNKNOWN_ERROR, text)
 
 
 def _identifier(name: str) -> str:
     if not name.isidentifier():
-        raise EngineError(115, f"Unknown setting '{name}'")
+        raise EngineError(UNKNOWN_SETTING, f"Unknown setting '{name}'")
     return name
 
 
