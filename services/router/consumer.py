@@ -1,0 +1,99 @@
+"""The materialiser: applies the control log to the read model, from the beginning whenever it cannot tell where it was."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import structlog
+
+from libs.contracts.events import ControlChanged, Event
+from libs.kafka.batches import Batch
+from libs.kafka.ports import Source
+from libs.kafka.record import InvalidRecordError, Record
+from services.router.domain.entities import Place, Ref, ref_of
+from services.router.domain.projection import project
+from services.router.ports import Materialisation
+
+log = structlog.get_logger(__name__)
+
+_decoder: "msgspec.json.Decoder[Event]" = msgspec.json.Decoder(Event)
+
+
+class ReadModelLostError(Exception):
+    """The read model forgot where it was while it was running: start again and rebuild it."""
+
+
+def decode(record: Record) -> ControlChanged:
+    """Return the change in *record*; raises `InvalidRecordError` where it is none or cannot be projected."""
+    try:
+        event = _decoder.decode(record.value)
+        if not isinstance(event, ControlChanged):
+            raise InvalidRecordError(f"a {type(event).__name__} does not belong in {record.topic}")
+        project(event, version=record.offset)
+    except msgspec.DecodeError as error:
+        raise InvalidRecordError(str(error)) from error
+    return event
+
+
+class Materialiser:
+    """
+    Handles batches of changes and keeps its own progress next to their effect.
+
+    A log that does not continue where the read model stopped was born again, or the read model was lost: then everything is
+    applied again as a new log, which ends in the state that the log says.
+    """
+
+    def __init__(self, read_model: Materialisation, *, new_log_id: Callable[[], str]) -> None:
+        self._read_model = read_model
+        self._new_log_id = new_log_id
+        self._log = ""
+
+    async def resume(self, source: Source, partitions: frozenset[int]) -> None:
+        """Seek to where the read model stands in the log, or to the beginning."""
+        for partition in partitions:
+            (topic,) = source.topics
+            place = await self._read_model.resume_point()
+            if place is None or not await self._continues(source, topic, partition, place):
+                begin = (await source.beginning_offsets(partition))[topic]
+                place = Place(log=self._new_log_id(), offset=begin)
+                await self._read_model.keep_resume_point(place, last_event_id=None)
+                log.info("read_model.rebuilding", log=place.log, from_offset=begin)
+            self._log = place.log
+            source.seek(topic, partition, place.offset)
+
+    async def handle(self, batch: Batch[ControlChanged]) -> None:
+        """Apply the newest change of each entity in *batch*."""
+        kept = await self._read_model.resume_point()
+        if kept is None or kept.log != self._log:
+            raise ReadModelLostError("the resume point is gone")
+        for change, offset in _newest(batch):
+            await self._read_model.apply(change, Place(log=self._log, offset=offset))
+            log.info("control.applied", tenant=change.tenant, kind=change.kind, entity=change.entity_id, offset=offset)
+
+    async def done(self, _source: Source, batch: Batch[Any]) -> None:
+        """Remember that *batch* is applied."""
+        ((_, next_offset),) = batch.next_offsets.items()
+        last = batch.events[-1].event_id if batch.events else None
+        await self._read_model.keep_resume_point(Place(log=self._log, offset=next_offset), last_event_id=last)
+
+    async def _continues(self, source: Source, topic: str, partition: int, place: Place) -> bool:
+        if (await source.end_offsets(partition))[topic] < place.offset:
+            return False
+        last_event_id = await self._read_model.last_event_id()
+        record = await source.read_one(topic, partition, place.offset - 1) if place.offset else None
+        return record is not None and _event_id(record) == last_event_id
+
+
+def _newest(batch: Batch[ControlChanged]) -> list[tuple[ControlChanged, int]]:
+    """Return the last change of each entity with its offset, so that a rebuild does not live through the whole past."""
+    newest: dict[Ref, tuple[ControlChanged, int]] = {}
+    for change, record in zip(batch.events, batch.records, strict=True):
+        newest[ref_of(change)] = (change, record.offset)
+    return list(newest.values())
+
+
+def _event_id(record: Record) -> str | None:
+    try:
+        return decode(record).event_id
+    except InvalidRecordError:
+        return None

@@ -1,0 +1,1 @@
+"""HTTP: parse, call, answer; one module per feature."""
