@@ -1,0 +1,147 @@
+"""Decoding: texts carried inside a text as base64, hexadecimal, escapes, rot13, spaced letters or digits for letters."""
+
+import base64
+import binascii
+import codecs
+import re
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat
+from typing import Final
+from urllib.parse import unquote_plus
+
+MAX_RUNS: Final = 32
+"""Encoded runs tried per text and encoding."""
+
+MAX_DECODED_CHARS: Final = 16_384
+"""Characters handed on per text, over all encodings."""
+
+MAX_DEPTH: Final = 2
+"""How often an encoding inside an encoding is followed."""
+
+_LEAST_PRINTABLE: Final = 0.9
+_LEAST_RUN_CHARS: Final = 16
+_LEAST_SPACED_LETTERS: Final = 6
+_LEAST_HEX_LETTERS: Final = 8
+_LEAST_ROT13_WORDS: Final = 3
+_LEAST_SWAPPED_WORDS: Final = 3
+
+_BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
+_HEX: Final = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,]?){8,}")
+_HEX_DRESS: Final = re.compile(r"0x|\\x|[\s:,]")
+_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"/\\])")
+_SPACED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[ .*_|-]{1,3}[^\W_](?![^\W_])){5,}")
+_DRESSED: Final = re.compile(r"[.*_|-][^\W_][.*_|-][^\W_][.*_|-][^\W_]")
+_SWAPPED: Final = re.compile(r"[013457@$](?=[A-Za-z])\S*")
+_SWAPPED_ANYWHERE: Final = re.compile(r"[013457@$](?=[A-Za-z])|(?<=[A-Za-z])[013457@$]")
+_ROT13_WORDS: Final = (
+    "gur ",
+    "naq ",
+    "lbh",
+    "vtaber",
+    " nyy ",
+    "cerivbhf",
+    "vafgehpgvba",
+    "cebzcg",
+    "flfgrz",
+    "erirny",
+    "sbyybj",
+)
+_LETTERS: Final = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
+_JSON_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/", "\\": "\\"}
+
+
+def decoded(text: str) -> tuple[str, ...]:
+    """Return the texts found encoded inside `text`, at most `MAX_DECODED_CHARS` characters in all; mostly none."""
+    found: list[str] = []
+    layer = [text]
+    for _ in range(MAX_DEPTH):
+        layer = [inner for outer in layer for inner in _one_layer(outer)]
+        found += layer
+    return tuple(_bounded(found)) if found else ()
+
+
+def _one_layer(text: str) -> Iterator[str]:
+    return (inner for decode in _decoders(text) if (inner := decode(text)) and inner != text)
+
+
+def _decoders(text: str) -> Iterator[Callable[[str], str]]:
+    """Only those that a look at word lengths and a few characters cannot rule out: most texts are plain."""
+    lengths = bytes(map(min, map(len, text.split()), repeat(255)))
+    if lengths and max(lengths) >= _LEAST_RUN_CHARS:
+        yield _from_base64
+    if text.count("6") + text.count("7") >= _LEAST_HEX_LETTERS - 2:
+        yield _from_hex
+    if "\\" in text:
+        yield _from_escapes
+    if "%" in text:
+        yield unquote_plus
+    if b"\x01" * _LEAST_SPACED_LETTERS in lengths or _DRESSED.search(text):
+        yield _from_spaced
+    yield _from_rot13
+    yield _from_swapped
+
+
+def _bounded(texts: list[str]) -> Iterator[str]:
+    left = MAX_DECODED_CHARS
+    for text in dict.fromkeys(texts):
+        if left <= 0:
+            return
+        yield text[:left]
+        left -= len(text)
+
+
+def _from_base64(text: str) -> str:
+    return _runs(_BASE64, text, _base64_bytes)
+
+
+def _base64_bytes(run: str) -> bytes:
+    body = run.rstrip("=").replace("-", "+").replace("_", "/")
+    return base64.b64decode(body[: len(body) - (len(body) % 4 == 1)] + "=" * (-len(body) % 4))
+
+
+def _from_hex(text: str) -> str:
+    return _runs(_HEX, text, _hex_bytes)
+
+
+def _hex_bytes(run: str) -> bytes:
+    digits = _HEX_DRESS.sub("", run)
+    return bytes.fromhex(digits[: len(digits) // 2 * 2])
+
+
+def _runs(pattern: re.Pattern[str], text: str, decode: Callable[[str], bytes]) -> str:
+    runs = islice(pattern.finditer(text), MAX_RUNS)
+    return "\n".join(filter(None, (_readable(decode, run.group()) for run in runs)))
+
+
+def _readable(decode: Callable[[str], bytes], run: str) -> str:
+    """Return nothing for an identifier or a hash: it decodes to noise."""
+    try:
+        text = decode(run).decode()
+    except (UnicodeDecodeError, binascii.Error, ValueError):
+        return ""
+    return text if sum(map(str.isprintable, text)) >= _LEAST_PRINTABLE * len(text) else ""
+
+
+def _from_escapes(text: str) -> str:
+    return _ESCAPE.sub(_unescaped, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    escape = match.group()[1:]
+    return chr(int(escape[1:], 16)) if escape[0] in "ux" else _JSON_ESCAPES[escape]
+
+
+def _from_rot13(text: str) -> str:
+    folded = text.lower()
+    return codecs.encode(text, "rot13") if sum(word in folded for word in _ROT13_WORDS) >= _LEAST_ROT13_WORDS else ""
+
+
+def _from_spaced(text: str) -> str:
+    return "\n".join(re.sub(r"[\W_]", "", run.group()) for run in islice(_SPACED.finditer(text), MAX_RUNS))
+
+
+def _from_swapped(text: str) -> str:
+    swapped = sum(1 for _ in islice(_SWAPPED.finditer(text), _LEAST_SWAPPED_WORDS))
+    if swapped < _LEAST_SWAPPED_WORDS:
+        return ""
+    return _SWAPPED_ANYWHERE.sub(lambda digit: _LETTERS[digit.group()], text)

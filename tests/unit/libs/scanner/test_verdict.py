@@ -1,0 +1,51 @@
+"""The most severe text decides, by the band of its role."""
+
+import pytest
+
+from libs.scanner.verdict import CLEAN, Band, Finding, Thresholds, judge
+
+STRICT_ON_TOOLS = Thresholds(default=Band(flag=0.5, block=0.9), by_role={"tool": Band(flag=0.2, block=0.4)})
+
+
+def evidence(at: int) -> tuple[str, ...]:
+    return (f"evidence {at}",)
+
+
+@pytest.mark.parametrize(
+    ("score", "action"), [(0.49, "allow"), (0.5, "flag"), (0.89, "flag"), (0.9, "block"), (1.0, "block")]
+)
+def test_a_score_on_the_edge_belongs_to_the_severer_side(score: float, action: str) -> None:
+    assert action == judge([Finding(role="user", score=score)], STRICT_ON_TOOLS, evidence).action
+
+
+def test_severity_by_role_goes_before_the_score() -> None:
+    verdict = judge([Finding(role="user", score=0.6), Finding(role="tool", score=0.45)], STRICT_ON_TOOLS, evidence)
+    assert ("block", "tool", 0.45, "indirect_injection", ("evidence 1",)) == (
+        verdict.action,
+        verdict.role,
+        verdict.score,
+        verdict.category,
+        verdict.evidence,
+    )
+
+
+def test_an_allowed_text_has_no_category_and_no_evidence() -> None:
+    verdict = judge([Finding(role="user", score=0.1, encoded=True)], STRICT_ON_TOOLS, evidence)
+    assert ("allow", "none", ()) == (verdict.action, verdict.category, verdict.evidence)
+
+
+def test_a_decoded_text_is_named_as_such() -> None:
+    assert (
+        "encoded_injection"
+        == judge([Finding(role="tool", score=1.0, encoded=True)], STRICT_ON_TOOLS, evidence).category
+    )
+
+
+def test_nothing_to_read_is_clean() -> None:
+    assert CLEAN == judge([], STRICT_ON_TOOLS, evidence)
+
+
+@pytest.mark.parametrize(("flag", "block"), [(0.9, 0.5), (-0.1, 0.5)])
+def test_a_band_that_cannot_be_is_refused(flag: float, block: float) -> None:
+    with pytest.raises(ValueError, match="band"):
+        Band(flag=flag, block=block)
