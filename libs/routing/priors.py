@@ -1,0 +1,102 @@
+"""Day 0: what public benchmarks say of a model before anybody has rated it."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib.resources import files
+from math import log
+
+import msgspec
+
+from libs.contracts.events import Estimate, ModelEstimates, WeightsPublished
+from libs.contracts.state import POOL
+from libs.providers.catalogue import Model
+from libs.routing.phases import weights_of
+from libs.routing.tasks import TASKS
+
+ANY_TASK = "*"  # Estimates for a task that nobody has heard of.
+LEVEL = 0.62  # Where a middling model starts; evidence corrects the level, benchmarks only say who is better.
+SPREAD = 0.11  # Score points per standard deviation between models.
+VARIANCE = 0.0153  # One session's noise (.08) over six sessions' worth, plus one fortieth: what a prior is trusted for.
+UNMEASURED_Z = -0.75  # Added to what price suggests for a model on no board: cautious until it has shown itself.
+PRICE_RANGE = (0.02, 60.0)  # Dollars per million tokens between which price says anything about quality.
+
+
+class Board(msgspec.Struct, frozen=True, kw_only=True):
+    """Where scores came from: a public board, the models it ranks, and the dates of its rows."""
+
+    name: str
+    source: str
+    models: int
+    first_date: str
+    last_date: str
+    tasks: tuple[str, ...]
+
+
+class Composite(msgspec.Struct, frozen=True, kw_only=True):
+    """A family's standing over all boards as a z-score, and per task; *boards* is how many ranked it."""
+
+    overall: float
+    boards: int
+    tasks: dict[str, float] = {}
+
+
+class Priors(msgspec.Struct, frozen=True, kw_only=True):
+    """The Day-0 table; *price_slope* and *price_intercept* predict z from the logarithm of the blended token price."""
+
+    built_on: str
+    boards: tuple[Board, ...]
+    families: dict[str, Composite]
+    price_slope: float
+    price_intercept: float
+
+
+@lru_cache(maxsize=1)
+def load_priors() -> Priors:
+    """Return the table that ships with the code."""
+    return msgspec.json.decode(files("libs.routing").joinpath("data/priors.json").read_bytes(), type=Priors)
+
+
+def prior_of(priors: Priors, model: Model, task: str) -> Estimate:
+    """Return what benchmarks expect of *model* on *task*: the composite where boards rank it, else price less a caution."""
+    known = priors.families.get(model.family)
+    if known is None:
+        z = _by_price(priors, model) + UNMEASURED_Z
+        return Estimate(mean=_quality(z), variance=2 * VARIANCE)
+    return Estimate(mean=_quality(known.tasks.get(task, known.overall)), variance=VARIANCE)
+
+
+def day0(priors: Priors, models: Iterable[Model], *, now_ms: int) -> WeightsPublished:
+    """Return the weights of a tenant nobody knows: version 0, every task, benchmarks only."""
+    listed = tuple(models)
+    tasks = {
+        task: {model.id: ModelEstimates(benchmark=prior_of(priors, model, task)) for model in listed}
+        for task in (*TASKS, ANY_TASK)
+    }
+    return WeightsPublished(
+        event_id="day0",
+        scope=POOL,
+        version=0,
+        published_at_ms=now_ms,
+        phase="day0",
+        weights=weights_of("day0"),
+        tasks=tasks,
+    )
+
+
+def blended_price(model: Model) -> float | None:
+    """Return dollars per million tokens at three prompt tokens for one of output; None where the price is unknown."""
+    if model.price is None:
+        return None
+    return (3.0 * model.price.fresh_input + model.price.output) / 4.0
+
+
+def _by_price(priors: Priors, model: Model) -> float:
+    blended = blended_price(model)
+    if blended is None:
+        return 0.0
+    low, high = PRICE_RANGE
+    return priors.price_intercept + priors.price_slope * log(min(high, max(low, blended)))
+
+
+def _quality(z: float) -> float:
+    return min(0.98, max(0.02, LEVEL + SPREAD * z))

@@ -1,0 +1,74 @@
+"""Plans kept for the next session: a decision in microseconds instead of a third of a millisecond."""
+
+from bisect import bisect_left
+from collections import OrderedDict
+from typing import TypeAlias
+
+import msgspec
+
+from libs.contracts.events import Decision, WeightsPublished
+from libs.contracts.state import RoutingRule, TenantPolicy
+from libs.routing.candidates import Models, RoutingRequest
+from libs.routing.plans import Plan, bucket, choose, plan_of
+
+Key: TypeAlias = tuple[object, ...]
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+    weights: WeightsPublished
+    policy: TenantPolicy
+    rule: RoutingRule | None
+    plan: Plan
+
+
+class Selector:
+    """
+    Decides like `selection.decide`, and remembers the newest *capacity* plans.
+
+    A plan is used again only for the very snapshot, policy and rule objects it was made from: replacing one of them is all
+    it takes to invalidate it. One selector serves one catalogue. Not for use from several threads.
+    """
+
+    def __init__(self, models: Models, *, capacity: int = 4096) -> None:
+        self._models = models
+        self._windows = sorted({model.context_tokens for model in models.values()})
+        self._capacity = capacity
+        self._plans: OrderedDict[Key, _Kept] = OrderedDict()
+
+    def decide(self, request: RoutingRequest, weights: WeightsPublished, *, seed: int) -> Decision:
+        """Return what `selection.decide` returns for the same arguments. Raises NoCandidateError."""
+        key = self._key(request, weights)
+        kept = self._plans.get(key)
+        if kept is not None and _same(kept, request, weights):
+            self._plans.move_to_end(key)
+            return choose(kept.plan, request, seed=seed)
+        plan = plan_of(request, weights, self._models)
+        self._keep(key, _Kept(weights=weights, policy=request.policy, rule=request.rule, plan=plan))
+        return choose(plan, request, seed=seed)
+
+    def _keep(self, key: Key, kept: _Kept) -> None:
+        self._plans[key] = kept
+        self._plans.move_to_end(key)
+        if len(self._plans) > self._capacity:
+            self._plans.popitem(last=False)
+
+    def _key(self, request: RoutingRequest, weights: WeightsPublished) -> Key:
+        needs = request.requirements
+        return (
+            request.tenant,
+            weights.scope,
+            request.task,
+            request.requested,
+            None if request.rule is None else request.rule.rule_id,
+            request.unavailable,
+            needs.tools,
+            needs.vision,
+            needs.json_schema,
+            bisect_left(self._windows, needs.context_tokens),
+            bucket(needs.context_tokens),
+            bucket(request.expected_output_tokens),
+        )
+
+
+def _same(kept: _Kept, request: RoutingRequest, weights: WeightsPublished) -> bool:
+    return kept.weights is weights and kept.policy is request.policy and kept.rule is request.rule
