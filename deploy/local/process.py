@@ -55,13 +55,19 @@ class HttpProbe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """One process of the stack, as a value; `env` is added to the environment of the supervisor."""
+    """
+    One process of the stack, as a value.
+
+    `env` is added to the environment of the supervisor. `port_variable` is the environment variable that moves the port,
+    for the error when it is taken. A process that exits is restarted `max_restarts` times before the stack gives up.
+    """
 
     name: str
     argv: tuple[str, ...]
     ready: TcpProbe | HttpProbe
     env: dict[str, str] = {}
     depends_on: tuple[str, ...] = ()
+    port_variable: str = ""
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
     max_restarts: int = 5
