@@ -10,6 +10,7 @@ import msgspec
 from libs.contracts.events import Estimate, ModelEstimates, WeightsPublished
 from libs.contracts.state import POOL
 from libs.providers.catalogue import Model
+from libs.providers.families import line_of
 from libs.routing.phases import weights_of
 from libs.routing.tasks import TASKS
 
@@ -17,7 +18,8 @@ ANY_TASK = "*"  # Estimates for a task that nobody has heard of.
 LEVEL = 0.62  # Where a middling model starts; evidence corrects the level, benchmarks only say who is better.
 SPREAD = 0.11  # Score points per standard deviation between models.
 VARIANCE = 0.0153  # One session's noise (.08) over six sessions' worth, plus one fortieth: what a prior is trusted for.
-UNMEASURED_Z = -0.75  # Added to what price suggests for a model on no board: cautious until it has shown itself.
+UNMEASURED_Z = -0.75  # Added to what price suggests of a model on no board: cautious until it has shown itself.
+SUCCESSOR_Z = -0.25  # The same for a new model of a line that boards know: successors are seldom worse.
 PRICE_RANGE = (0.02, 60.0)  # Dollars per million tokens between which price says anything about quality.
 
 
@@ -41,11 +43,16 @@ class Composite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Priors(msgspec.Struct, frozen=True, kw_only=True):
-    """The Day-0 table; *price_slope* and *price_intercept* predict z from the logarithm of the blended token price."""
+    """
+    The Day-0 table: families by name, and the best standing of each product line.
+
+    *price_slope* and *price_intercept* predict z from the logarithm of the blended token price.
+    """
 
     built_on: str
     boards: tuple[Board, ...]
     families: dict[str, Composite]
+    lines: dict[str, float]
     price_slope: float
     price_intercept: float
 
@@ -57,11 +64,15 @@ def load_priors() -> Priors:
 
 
 def prior_of(priors: Priors, model: Model, task: str) -> Estimate:
-    """Return what benchmarks expect of *model* on *task*: the composite where boards rank it, else price less a caution."""
+    """
+    Return what benchmarks expect of *model* on *task*.
+
+    That is its composite where boards rank it, else what its price and its predecessors suggest, less a caution and with
+    twice the variance.
+    """
     known = priors.families.get(model.family)
     if known is None:
-        z = _by_price(priors, model) + UNMEASURED_Z
-        return Estimate(mean=_quality(z), variance=2 * VARIANCE)
+        return Estimate(mean=_quality(_unmeasured(priors, model)), variance=2 * VARIANCE)
     return Estimate(mean=_quality(known.tasks.get(task, known.overall)), variance=VARIANCE)
 
 
@@ -88,6 +99,13 @@ def blended_price(model: Model) -> float | None:
     if model.price is None:
         return None
     return (3.0 * model.price.fresh_input + model.price.output) / 4.0
+
+
+def _unmeasured(priors: Priors, model: Model) -> float:
+    line = priors.lines.get(line_of(model.family))
+    if line is None:
+        return _by_price(priors, model) + UNMEASURED_Z
+    return (_by_price(priors, model) + line) / 2 + SUCCESSOR_Z
 
 
 def _by_price(priors: Priors, model: Model) -> float:
