@@ -51,7 +51,7 @@ TRANSCRIPTS = Topic(
     event=events.TranscriptRecorded,
     key="tenant:session",
     produced_by=("gateway",),
-    consumed_by=("aggregator", "firewall"),
+    consumed_by=("aggregator", "feedback_ingest", "firewall"),
     purpose="bodies, where retention allows",
     retention_ms=DAY_MS,
 )
