@@ -1,5 +1,7 @@
 """What routing reads in a chat request: one function for the gateway's decision and for its explanation."""
 
+import hashlib
+
 import msgspec
 
 from libs.routing.candidates import Requirements
@@ -8,6 +10,11 @@ from libs.routing.tasks import RequestFeatures
 BYTES_PER_TOKEN = 4
 IMAGE_TOKENS = 800  # What a picture of usual size costs at the large providers.
 EXPECTED_OUTPUT_TOKENS = 500
+
+AUTO = "auto"
+RULE_PREFIX = "rule:"
+MAX_CHAIN = 8
+INFERRED_PREFIX = "inferred-"
 
 _USER_ROLES = frozenset({"user"})
 _SYSTEM_ROLES = frozenset({"system", "developer"})
@@ -56,6 +63,17 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     expected_output_tokens: int
 
 
+class ChoiceError(ValueError):
+    """The `model` field names nothing that can be routed; the message says why."""
+
+
+class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the `model` field asks for: *models* in order of preference, none for `auto`, or a rule by name."""
+
+    models: tuple[str, ...] = ()
+    rule_name: str | None = None
+
+
 class _Part(msgspec.Struct):
     type: str = ""
     text: str | None = None
@@ -96,6 +114,33 @@ def read(chat: ChatRequest) -> Reading:
         in_tool_loop=bool(chat.messages) and chat.messages[-1].role in _TOOL_ROLES,
         expected_output_tokens=_expected_output_tokens(chat),
     )
+
+
+def read_choice(model: str, fallback: tuple[str, ...] = ()) -> ModelChoice:
+    """Read the `model` field: an id, a chain `a,b,c`, `auto` or `rule:<name>`; *fallback* extends an id or a chain."""
+    if model == AUTO:
+        return ModelChoice()
+    if model.startswith(RULE_PREFIX):
+        return ModelChoice(rule_name=model.removeprefix(RULE_PREFIX).strip())
+    chain = tuple(dict.fromkeys(filter(None, (name.strip() for name in (*model.split(","), *fallback)))))
+    if len(chain) > MAX_CHAIN:
+        raise ChoiceError(f"model may name at most {MAX_CHAIN} models")
+    if not chain or AUTO in chain or any(name.startswith(RULE_PREFIX) for name in chain):
+        raise ChoiceError("a chain of models must consist of model ids")
+    return ModelChoice(models=chain)
+
+
+def inferred_session_id(messages: list[Message], key_id: str) -> str:
+    """Return the id shared by all requests of a key whose system messages and first user message are the same bytes."""
+    digest = hashlib.sha256(key_id.encode())
+    for message in messages:
+        if message.role in _USER_ROLES or message.role in _SYSTEM_ROLES:
+            content = bytes(message.content)
+            digest.update(b"%b:%d:" % (message.role.encode(), len(content)))
+            digest.update(content)
+        if message.role in _USER_ROLES:
+            break
+    return INFERRED_PREFIX + digest.hexdigest()[:32]
 
 
 def _tools(chat: ChatRequest) -> list[_Tool]:

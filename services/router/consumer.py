@@ -30,8 +30,8 @@ def decode(record: Record) -> ControlChanged:
         if not isinstance(event, ControlChanged):
             raise InvalidRecordError(f"a {type(event).__name__} does not belong in {record.topic}")
         project(event, version=record.offset)
-    except msgspec.DecodeError as error:
-        raise InvalidRecordError(str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
     return event
 
 

@@ -1,11 +1,13 @@
 """What the router needs of the outside: the control log, its read model, live routing state, the decision log, a scanner."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from libs.contracts.events import ControlChanged, ControlKind
+from libs.contracts.events import ControlChanged, ControlKind, FeedbackReceived, RequestCompleted
 from services.router.domain.entities import Entry, Place, Ref
+from services.router.domain.queries import Filters, Page
+from services.router.domain.transcripts import Turn
 
 
 class ControlLogUnavailableError(Exception):
@@ -54,3 +56,22 @@ class Materialisation(Protocol):
 
     async def last_event_id(self) -> str | None:
         """Return the event that stands right before the resume point."""
+
+
+class DecisionLog(Protocol):
+    """Every request with its decision, as stored for good; each method raises `DecisionLogUnavailableError`."""
+
+    async def find(self, tenant: str, request_id: str) -> RequestCompleted | None:
+        """Return one request of the tenant, None where it has none of that id or its row has not landed yet."""
+
+    async def page(self, page: Page) -> Sequence[RequestCompleted]:
+        """Return up to `limit + 1` requests, newest first: one more than asked says that there are more."""
+
+    async def ratings(self, tenant: str, session_ids: Collection[str]) -> Sequence[FeedbackReceived]:
+        """Return every rating of these sessions."""
+
+    def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
+        """Yield all requests, oldest first, a bounded number at a time."""
+
+    async def transcripts(self, tenant: str, session_id: str) -> Sequence[Turn]:
+        """Return the stored bodies of a session, oldest first, without those that have expired."""

@@ -11,7 +11,7 @@ from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY, Identity
 from services.router.control import Control, Order
 from services.router.domain.refusals import AbsentError, ConflictError, RefusedError
-from services.router.ports import BusyError, ControlLogUnavailableError, DecisionLogUnavailableError
+from services.router.ports import BusyError, ControlLogUnavailableError, DecisionLog, DecisionLogUnavailableError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -23,8 +23,24 @@ class Stamps(msgspec.Struct, frozen=True, kw_only=True):
     new_id: Callable[[], str]
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds of answers: rows of one export, and how long a decision is waited for whose row has not landed yet."""
+
+    export_rows: int = 1_000_000
+    landing_wait_s: float = 0.5
+
+
+class CursorSecret(msgspec.Struct, frozen=True):
+    """What cursors are signed with."""
+
+    value: bytes
+
+
 CONTROL: web.AppKey[Control] = web.AppKey("control", Control)
 CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue", Catalogue)
+CURSOR_SECRET: web.AppKey[CursorSecret] = web.AppKey("cursor_secret", CursorSecret)
+DECISION_LOG: web.AppKey[DecisionLog] = web.AppKey("decision_log", DecisionLog)
+LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 STAMPS: web.AppKey[Stamps] = web.AppKey("stamps", Stamps)
 
 RETRY_AFTER_S = 2

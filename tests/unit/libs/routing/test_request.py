@@ -4,7 +4,18 @@ import msgspec
 import pytest
 
 from libs.routing.candidates import Requirements
-from libs.routing.request import IMAGE_TOKENS, ChatRequest, Message, Reading, ResponseFormat, read
+from libs.routing.request import (
+    IMAGE_TOKENS,
+    ChatRequest,
+    ChoiceError,
+    Message,
+    ModelChoice,
+    Reading,
+    ResponseFormat,
+    inferred_session_id,
+    read,
+    read_choice,
+)
 
 BASH = {"type": "function", "function": {"name": "bash", "parameters": {}}}
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 100_000}}
@@ -90,3 +101,30 @@ def test_a_request_made_in_code_is_read_too():
         response_format=ResponseFormat(type="json_object"),
     )
     assert ("prove it", True) == (read(chat).features.text, read(chat).features.structured)
+
+
+@pytest.mark.parametrize(
+    ("model", "choice"),
+    [
+        ("auto", ModelChoice()),
+        ("small", ModelChoice(models=("small", "spare"))),
+        ("small, large,small", ModelChoice(models=("small", "large", "spare"))),
+        ("rule: cheap", ModelChoice(rule_name="cheap")),
+    ],
+)
+def test_the_model_field_names_a_model_a_chain_a_rule_or_nothing(model: str, choice: ModelChoice):
+    assert choice == read_choice(model, ("spare",))
+
+
+@pytest.mark.parametrize("model", ["", " , ", "small,auto", "small,rule:cheap", ",".join("abcdefghi")])
+def test_a_chain_is_made_of_a_few_models(model: str):
+    with pytest.raises(ChoiceError):
+        read_choice(model)
+
+
+def test_a_conversation_keeps_its_inferred_session_as_it_grows():
+    opening = [Message(role="system", content=msgspec.Raw(b'"s"')), Message(role="user", content=msgspec.Raw(b'"u"'))]
+    grown = [*opening, Message(role="assistant", content=msgspec.Raw(b'"a"'))]
+    assert inferred_session_id(opening, "ci") == inferred_session_id(grown, "ci")
+    assert inferred_session_id(opening, "ci") != inferred_session_id(opening, "other")
+    assert inferred_session_id(opening, "ci") != inferred_session_id(opening[1:], "ci")

@@ -1,0 +1,137 @@
+"""Decisions as clients see them: the SDK's keys, the whole trace, the ratings that reached it and one sentence."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from libs.contracts.events import FeedbackReceived, RequestCompleted
+from libs.routing.explain import explanation as explain_decision
+from services.router.domain.queries import rfc3339
+
+THREATS = frozenset({"flag", "block"})
+_UNDECIDED = {
+    "ok": "The request was served without a routing decision.",
+    "cache_hit": "The answer came from the {cache} cache, so no model was chosen.",
+    "blocked": "The firewall blocked the request ({threat}), so no model was chosen.",
+    "failed": "The request failed ({error}) before a model was chosen.",
+    "cancelled": "The client went away before a model was chosen.",
+    "rejected": "The request was rejected ({error}), so no model was chosen.",
+}
+
+
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    """One decision on the wire; `decision_trace` is the whole story, the rest its summary."""
+
+    request_id: str
+    session_id: str | None
+    request_created_at: str
+    provider: str | None
+    model: str | None
+    status: str
+    latency_ms: int | None
+    cost_micro_usd: int | None
+    cache_enabled: bool
+    threat: str | None
+    decision_trace: dict[str, Any]
+    confidence: float | None
+    confidence_reason: str | None
+    explanation: str
+
+
+class RatingView(msgspec.Struct, frozen=True, kw_only=True):
+    """A rating that reached a decision; *score* in [0, 1] is what was copied to it."""
+
+    source: str
+    score: float
+    scope: str
+    received_at: str
+    nps: int | None
+    useful: bool | None
+    rater: str | None
+
+
+def view(event: RequestCompleted, ratings: Iterable[FeedbackReceived]) -> DecisionView:
+    """Return *event* with those of *ratings* that are about it or about its whole session."""
+    decision = event.decision
+    return DecisionView(
+        request_id=event.request_id,
+        session_id=event.session_id,
+        request_created_at=rfc3339(event.created_at_ms),
+        provider=event.provider,
+        model=event.model,
+        status=event.status,
+        latency_ms=event.latency_ms,
+        cost_micro_usd=event.cost_micro_usd,
+        cache_enabled=event.cache != "off",
+        threat=threat_of(event),
+        decision_trace=_trace(event, reaching(event, ratings)),
+        confidence=None if decision is None else decision.confidence,
+        confidence_reason=None if decision is None else decision.confidence_reason,
+        explanation=explanation(event),
+    )
+
+
+def threat_of(event: RequestCompleted) -> str | None:
+    """Return the category of what the firewall found, None where it let the request pass unmarked."""
+    verdict = event.firewall
+    return verdict.category or verdict.action if verdict is not None and verdict.action in THREATS else None
+
+
+def reaching(event: RequestCompleted, ratings: Iterable[FeedbackReceived]) -> Sequence[FeedbackReceived]:
+    """
+    Return the ratings of *event*'s session that reach this request, by time of arrival.
+
+    Of one source about one subject the first counts, as it does in learning.
+    """
+    first: dict[str, FeedbackReceived] = {}
+    for rating in sorted(ratings, key=lambda rating: (rating.received_at_ms, rating.event_id)):
+        about_it = rating.request_id in (None, event.request_id) and rating.session_id == event.session_id
+        if about_it and rating.tenant == event.tenant:
+            first.setdefault(rating.event_id, rating)
+    return list(first.values())
+
+
+def explanation(event: RequestCompleted) -> str:
+    """Return one deterministic sentence on why the request was served as it was."""
+    decision = event.decision
+    if decision is None:
+        return _UNDECIDED[event.status].format(
+            cache=event.cache, threat=threat_of(event) or "no category", error=event.error_code or "no code"
+        )
+    sentence = explain_decision(decision)
+    if event.status == "ok" and event.model is not None and event.model != decision.winner:
+        return (
+            f"{sentence} {event.model} ({event.provider}) answered in its place after {len(event.attempts) - 1} failed."
+        )
+    return sentence
+
+
+def _trace(event: RequestCompleted, ratings: Sequence[FeedbackReceived]) -> dict[str, Any]:
+    return {
+        **(msgspec.to_builtins(event.decision) if event.decision is not None else {}),
+        "requested_model": event.requested_model,
+        "completion_id": event.completion_id,
+        "session_inferred": event.session_inferred,
+        "attempts": msgspec.to_builtins(event.attempts),
+        "firewall": msgspec.to_builtins(event.firewall),
+        "cache": event.cache,
+        "usage": msgspec.to_builtins(event.usage),
+        "usage_estimated": event.usage_estimated,
+        "timings": msgspec.to_builtins(event.timings),
+        "http_status": event.http_status,
+        "error_code": event.error_code,
+        "ratings": [msgspec.to_builtins(_rating(rating)) for rating in ratings],
+    }
+
+
+def _rating(rating: FeedbackReceived) -> RatingView:
+    return RatingView(
+        source=rating.source,
+        score=rating.score,
+        scope="session" if rating.request_id is None else "request",
+        received_at=rfc3339(rating.received_at_ms),
+        nps=rating.nps,
+        useful=rating.useful,
+        rater=rating.rater,
+    )
