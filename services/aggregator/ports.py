@@ -9,7 +9,7 @@ from libs.contracts.events import WeightsPublished
 from libs.contracts.state import Changed, TenantPolicy
 from services.aggregator.domain.change import Change, SessionKey, TaskKey
 from services.aggregator.domain.folding import Known
-from services.aggregator.domain.measures import TaskStatistics
+from services.aggregator.domain.measures import TenantStatistics
 from services.aggregator.domain.places import Fingerprint, Place
 
 MarkKind: TypeAlias = Literal["dirty", "stale", "pool"]
@@ -35,14 +35,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     next_offset: int
     last: Fingerprint | None = None
-
-
-class TenantStatistics(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of a tenant over all partitions: its counters, and the sums of the tasks that were asked for."""
-
-    requests: int = 0
-    rated_sessions: int = 0
-    tasks: dict[str, TaskStatistics] = {}
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +71,12 @@ class LearningState(Protocol):
 
     async def keep_alive(self, partitions: Sequence[int], ttl_s: int) -> None:
         """Show that *partitions* have a running owner."""
+
+    async def forget(self, partition: int) -> None:
+        """Drop everything known of *partition* except who owns it."""
+
+    async def is_alive(self, partition: int) -> bool:
+        """Say whether a running owner has shown itself lately."""
 
     async def is_owned(self, partition: int, token: str) -> bool:
         """Say whether *token* still owns *partition*."""

@@ -14,6 +14,7 @@ from services.aggregator.domain.folding import Known
 from services.aggregator.domain.places import Place
 from services.aggregator.ports import LostOwnershipError, MarkKind, Marks, OffsetsMovedError, Step
 
+SCAN_COUNT = 1_000
 Stored: TypeAlias = Mapping[bytes, bytes]
 
 FIELDS_PER_COMMAND = 500  # Redis' Lua cannot unpack many thousands of arguments.
@@ -58,6 +59,17 @@ class RedisLearning:
     async def is_owned(self, partition: int, token: str) -> bool:
         """Say whether *token* still owns *partition*."""
         return bool(await self._redis.get(_owner(partition)) == token.encode())
+
+    async def is_alive(self, partition: int) -> bool:
+        """Say whether `keep_alive` was called within its time to live."""
+        return bool(await self._redis.exists(state.learning(partition, "alive")))
+
+    async def forget(self, partition: int) -> None:
+        """Scan for the partition's keys and unlink them."""
+        pattern = state.learning(partition, "*")
+        async for key in self._redis.scan_iter(match=pattern, count=SCAN_COUNT):
+            if key != _owner(partition).encode():
+                await self._redis.unlink(key)
 
     async def begin(self, partition: int, token: str, offsets: Mapping[str, int]) -> None:
         """Set the next offsets of topics."""

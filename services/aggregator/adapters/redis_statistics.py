@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 from services.aggregator.adapters.redis_learning import counters_key, index_key, statistics_key
 from services.aggregator.domain import measures
 from services.aggregator.domain.change import TaskKey
-from services.aggregator.ports import TenantStatistics
+from services.aggregator.domain.measures import TenantStatistics
 
 
 class RedisStatistics:

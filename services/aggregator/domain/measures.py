@@ -38,6 +38,14 @@ class TaskStatistics(msgspec.Struct, frozen=True, kw_only=True):
     operations: dict[tuple[str, int], Operations] = {}
 
 
+class TenantStatistics(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a tenant over all partitions: its counters, and the sums of the tasks that were asked for."""
+
+    requests: int = 0
+    rated_sessions: int = 0
+    tasks: dict[str, TaskStatistics] = {}
+
+
 def evidence_fields(cell: Cell, moments: Moments) -> Iterator[tuple[str, int]]:
     """Yield the fields of one cell with what each gains."""
     prefix = f"{_EVIDENCE}:{cell.source}:{cell.day}"

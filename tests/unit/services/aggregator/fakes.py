@@ -10,6 +10,7 @@ from libs.contracts.state import Changed, TenantPolicy
 from services.aggregator.domain import measures, sessions
 from services.aggregator.domain.change import Change, SessionKey, TaskKey
 from services.aggregator.domain.folding import Known
+from services.aggregator.domain.measures import TenantStatistics
 from services.aggregator.domain.places import Place
 from services.aggregator.ports import (
     LogUnavailableError,
@@ -19,7 +20,6 @@ from services.aggregator.ports import (
     OffsetsMovedError,
     Snapshot,
     Step,
-    TenantStatistics,
 )
 
 
@@ -42,6 +42,7 @@ class FakeLearning:
 
     def __init__(self, partitions: int = 4) -> None:
         self.partitions = [FakePartition() for _ in range(partitions)]
+        self.alive: set[int] = set()
 
     async def claim(self, partition: int, token: str) -> dict[str, Place]:
         self.partitions[partition].owner = token
@@ -49,6 +50,13 @@ class FakeLearning:
 
     async def is_owned(self, partition: int, token: str) -> bool:
         return self.partitions[partition].owner == token
+
+    async def forget(self, partition: int) -> None:
+        owner, self.partitions[partition] = self.partitions[partition].owner, FakePartition()
+        self.partitions[partition].owner = owner
+
+    async def is_alive(self, partition: int) -> bool:
+        return partition in self.alive
 
     async def begin(self, partition: int, token: str, offsets: Mapping[str, int]) -> None:
         state = self._owned(partition, token)
@@ -87,7 +95,7 @@ class FakeLearning:
                 del stored[field]
 
     async def keep_alive(self, partitions: Sequence[int], ttl_s: int) -> None:
-        return
+        self.alive |= set(partitions)
 
     async def of_tenant(self, tenant: str, tasks: Sequence[str]) -> TenantStatistics:
         counters = measures.total(state.counters.get(tenant, {}) for state in self.partitions)
