@@ -147,12 +147,11 @@ def published_prices(at: datetime) -> dict[str, float]:
     return prices
 
 
-def _lines(families: Mapping[str, Composite]) -> dict[str, float]:
-    """Return the best overall standing of each product line: what its next model starts from."""
-    lines: dict[str, float] = {}
-    for family, composite in sorted(families.items()):
-        line = line_of(family)
-        lines[line] = max(composite.overall, lines.get(line, composite.overall))
+def _lines(families: Mapping[str, Composite]) -> dict[str, str]:
+    """Return the best family of each product line: what its next model starts from."""
+    lines: dict[str, str] = {}
+    for family in sorted(families, key=lambda name: (-families[name].overall, name)):
+        lines.setdefault(line_of(family), family)
     return lines
 
 

@@ -38,3 +38,8 @@ def _strip(pattern: re.Pattern[str], text: str) -> str:
 def line_of(family: str) -> str:
     """Return the product line of a family: its name without versions and sizes, as `claude-opus` of `claude-opus-4-8`."""
     return "-".join(part for part in family.split("-") if not part[:1].isdigit())
+
+
+def version_of(family: str) -> tuple[int, ...]:
+    """Return the version numbers in a family, as (4, 8) of `claude-opus-4-8`; of two in one line the greater is newer."""
+    return tuple(int(part) for part in family.split("-") if part.isdigit())

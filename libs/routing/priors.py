@@ -10,7 +10,7 @@ import msgspec
 from libs.contracts.events import Estimate, ModelEstimates, WeightsPublished
 from libs.contracts.state import POOL
 from libs.providers.catalogue import Model
-from libs.providers.families import line_of
+from libs.providers.families import line_of, version_of
 from libs.routing.phases import weights_of
 from libs.routing.tasks import TASKS
 
@@ -44,7 +44,7 @@ class Composite(msgspec.Struct, frozen=True, kw_only=True):
 
 class Priors(msgspec.Struct, frozen=True, kw_only=True):
     """
-    The Day-0 table: families by name, and the best standing of each product line.
+    The Day-0 table: families by name, and the best family of each product line.
 
     *price_slope* and *price_intercept* predict z from the logarithm of the blended token price.
     """
@@ -52,7 +52,7 @@ class Priors(msgspec.Struct, frozen=True, kw_only=True):
     built_on: str
     boards: tuple[Board, ...]
     families: dict[str, Composite]
-    lines: dict[str, float]
+    lines: dict[str, str]
     price_slope: float
     price_intercept: float
 
@@ -102,10 +102,10 @@ def blended_price(model: Model) -> float | None:
 
 
 def _unmeasured(priors: Priors, model: Model) -> float:
-    line = priors.lines.get(line_of(model.family))
-    if line is None:
+    predecessor = priors.lines.get(line_of(model.family))
+    if predecessor is None or version_of(model.family) <= version_of(predecessor):
         return _by_price(priors, model) + UNMEASURED_Z
-    return (_by_price(priors, model) + line) / 2 + SUCCESSOR_Z
+    return (_by_price(priors, model) + priors.families[predecessor].overall) / 2 + SUCCESSOR_Z
 
 
 def _by_price(priors: Priors, model: Model) -> float:
