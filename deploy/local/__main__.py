@@ -17,7 +17,7 @@ from deploy.local.ports import PortTakenError, check_free
 from deploy.local.process import ProcessSpec
 from deploy.local.screen import LiveScreen, PlainScreen, process_table
 from deploy.local.settings import StackSettings
-from deploy.local.stack import stack
+from deploy.local.stack import backends, stack
 from deploy.local.supervisor import ProcessStatus, StackFailedError, Supervisor
 from libs.runtime.config import ConfigError, load
 
@@ -33,7 +33,7 @@ def main() -> int:
             return _stop(settings)
         if arguments.status:
             return _status(settings)
-        return _run(settings, plain=arguments.plain or not sys.stdout.isatty())
+        return _run(settings, backends_only=arguments.backends, plain=arguments.plain or not sys.stdout.isatty())
     except (
         ConfigError,
         PortTakenError,
@@ -45,10 +45,11 @@ def main() -> int:
         return 1
 
 
-def _run(settings: StackSettings, *, plain: bool) -> int:
+def _run(settings: StackSettings, *, backends_only: bool, plain: bool) -> int:
     settings.logs.mkdir(parents=True, exist_ok=True)
     with pidfile.held(settings.pid_file):
-        specs = stack(settings, internal_secret=_internal_secret(settings.data / "internal-secret"))
+        secret = _internal_secret(settings.data / "internal-secret")
+        specs = backends(settings) if backends_only else stack(settings, internal_secret=secret)
         check_free(specs)
         asyncio.run(_supervise(specs, settings, plain=plain))
     return 0
@@ -106,6 +107,7 @@ def _arguments() -> argparse.Namespace:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--stop", action="store_true", help="end the stack that runs on the data directory")
     what.add_argument("--status", action="store_true", help="show its processes; exit 1 when nothing runs")
+    what.add_argument("--backends", action="store_true", help="run only what the services stand on")
     parser.add_argument("--data", type=Path, help="data directory, default .data (or the variable DATA)")
     parser.add_argument("--plain", action="store_true", help="a line per change instead of a table")
     arguments = parser.parse_args()

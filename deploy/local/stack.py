@@ -16,14 +16,19 @@ BACKENDS = ("valkey", "broker", "clickhouse", "provider")
 API_KEY = "sk-local"
 
 
-def stack(settings: StackSettings, *, internal_secret: str) -> tuple[ProcessSpec, ...]:
-    """Return every process of the platform; `internal_secret` signs what the gateway tells the other services."""
-    backends = (
+def backends(settings: StackSettings) -> tuple[ProcessSpec, ...]:
+    """Return what the services stand on: Redis, Kafka, ClickHouse and a provider."""
+    specs = (
         valkey(port=settings.valkey_port, data=settings.data / "valkey"),
         broker(port=settings.broker_port),
         clickhouse(port=settings.clickhouse_port, data=settings.data / "clickhouse"),
         provider_process.provider(port=settings.provider_port),
     )
+    return tuple(map(_movable, specs))
+
+
+def stack(settings: StackSettings, *, internal_secret: str) -> tuple[ProcessSpec, ...]:
+    """Return every process of the platform; `internal_secret` signs what the gateway tells the other services."""
     shared = _shared(settings, internal_secret)
     services = (
         _service("aggregator", settings.aggregator_port, shared, settings),
@@ -32,7 +37,7 @@ def stack(settings: StackSettings, *, internal_secret: str) -> tuple[ProcessSpec
         _service("router", settings.router_port, shared, settings),
         _service("gateway", settings.gateway_port, {**shared, **_owners(settings)}, settings),
     )
-    return tuple(_movable(spec) for spec in (*backends, *services))
+    return (*backends(settings), *map(_movable, services))
 
 
 def _service(name: str, port: int, env: Mapping[str, str], settings: StackSettings) -> ProcessSpec:

@@ -12,6 +12,7 @@ from deploy.local.process import ProcessSpec, spawn_options
 
 PROBE_EVERY_S = 0.05
 LOG_TAIL_BYTES = 2000
+EXIT_MISCONFIGURED = 2
 
 
 class State(StrEnum):
@@ -123,10 +124,13 @@ class _Child:
         self._process: Process | None = None
 
     async def keep_running(self) -> None:
-        """Start the process again whenever it ends; raises StackFailedError when that happens too often."""
+        """Start the process again whenever it ends; raises StackFailedError when a restart is not going to help."""
         crashes = 0
+        self._keep_one_old_log()
         while True:
             lived_s = await self._live()
+            if self._process is not None and self._process.returncode == EXIT_MISCONFIGURED:
+                self._fail("does not accept its configuration")
             crashes = 1 if lived_s > self._backoff.calm_s else crashes + 1
             if crashes > self.spec.max_restarts:
                 self._fail(f"exited {crashes} times")
@@ -165,6 +169,10 @@ class _Child:
             await asyncio.sleep(PROBE_EVERY_S)
         self.ready.set()
         self._set(state=State.READY)
+
+    def _keep_one_old_log(self) -> None:
+        if self._log.exists():
+            self._log.replace(self._log.with_suffix(".log.old"))
 
     def _fail(self, reason: str) -> None:
         self._set(state=State.FAILED)

@@ -11,7 +11,6 @@ NAME = "valkey"
 
 def valkey(*, port: int, data: Path) -> ProcessSpec:
     """Return the server on loopback `port`; a crash of the machine loses at most the last second of writes."""
-    data.mkdir(parents=True, exist_ok=True)
     options = {
         "bind": "127.0.0.1",
         "port": str(port),
@@ -24,6 +23,7 @@ def valkey(*, port: int, data: Path) -> ProcessSpec:
     return ProcessSpec(
         name=NAME,
         argv=(str(get_binary_path()), *(word for name, value in options.items() for word in (f"--{name}", value))),
+        directory=data,
         # A server that still loads its file answers -LOADING.
         ready=TcpProbe(port=port, send=b"PING\r\n", expect=b"+PONG"),
     )
