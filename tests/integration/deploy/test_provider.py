@@ -135,8 +135,9 @@ async def test_a_caller_that_breaks_off_is_counted(url: str):
         await asyncio.wait_for(read_stream(url, {"x-sim-chunk-delay-ms": "500"}, into=bytearray()), 0.2)
 
     async with asyncio.timeout(DEADLINE_S):
-        while not (state := await seen(url))["broken_off"]:
-            await asyncio.sleep(0)
+        state = await seen(url)
+        while not state["broken_off"]:
+            state = await seen(url)
 
     assert (1, 1) == (state["total"], state["broken_off"])
 
