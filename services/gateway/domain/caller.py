@@ -1,0 +1,54 @@
+"""Who is asking: a key with everything of its tenant that a request needs, and the firewall mode that results."""
+
+from typing import Literal
+
+import msgspec
+
+from libs.contracts.state import ApiKey, Plan, RoutingRule, TenantPolicy
+from services.gateway.domain.errors import RefusedError, bad_request
+from services.gateway.domain.request import ModelChoice
+
+FirewallMode = Literal["block", "flag", "off"]
+
+
+class Caller(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid key, its tenant's policy and plan, and the tenant's rules by id."""
+
+    key: ApiKey
+    policy: TenantPolicy
+    plan: Plan
+    rules: dict[str, RoutingRule] = {}
+
+    @property
+    def tenant(self) -> str:
+        """Return the tenant that the key belongs to."""
+        return self.key.tenant
+
+    def rule_for(self, choice: ModelChoice) -> RoutingRule | None:
+        """
+        Return the rule that a request names, else the one attached to its key; a disabled attached rule is no rule.
+
+        Raises `RefusedError` (400) for a named rule that does not exist or is disabled.
+        """
+        if choice.rule_name is not None:
+            named = next((rule for rule in self.rules.values() if rule.name == choice.rule_name), None)
+            if named is None or not named.enabled:
+                raise bad_request(f"there is no enabled routing rule {choice.rule_name!r}", "model")
+            return named
+        attached = self.rules.get(self.key.rule_id) if self.key.rule_id else None
+        return attached if attached is not None and attached.enabled else None
+
+    def require(self, permission: Literal["read", "write"]) -> None:
+        """Raise `RefusedError` (403) where the key lacks *permission*."""
+        if permission not in self.key.permissions:
+            raise RefusedError(403, "FORBIDDEN", f"This key has no {permission} permission.")
+
+
+def firewall_mode(policy: TenantPolicy, *, asked: bool | None) -> FirewallMode:
+    """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""
+    mode = policy.firewall.mode
+    if asked is True and mode == "off":
+        return "block"
+    if asked is False and mode == "flag":
+        return "off"
+    return mode

@@ -1,0 +1,92 @@
+"""A chat request as the gateway reads it: the few fields it acts on, everything else left in the client's own bytes."""
+
+import re
+from typing import Any
+
+import msgspec
+
+from libs.routing.request import ChatRequest, Reading, read
+from services.gateway.domain.errors import RefusedError, bad_request
+
+AUTO = "auto"
+RULE_PREFIX = "rule:"
+MAX_CHAIN = 8
+_FIELD_AT = re.compile(r" - at `\$\.?([^`]*)`$")
+_MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
+
+
+class StreamOptions(msgspec.Struct):
+    """The one streaming option that the gateway acts on."""
+
+    include_usage: bool | None = None
+
+
+class ChatBody(ChatRequest):
+    """The fields that the gateway acts on beside those of routing; Raw ones are views of the client's bytes."""
+
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    metadata: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+
+    @property
+    def wants_usage_chunk(self) -> bool:
+        """Say whether a streaming client asked for the closing usage chunk itself."""
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
+
+
+class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """What the `model` field asks for: *models* in order of preference, none for `auto`, or a rule by name."""
+
+    models: tuple[str, ...] = ()
+    rule_name: str | None = None
+
+
+_DECODER = msgspec.json.Decoder(ChatBody)
+
+
+def read_body(body: bytes) -> ChatBody:
+    """Decode *body*; raises `RefusedError` (400) that names the field at fault."""
+    try:
+        chat = _DECODER.decode(body)
+    except msgspec.ValidationError as error:
+        raise _invalid(str(error)) from error
+    except msgspec.DecodeError as error:
+        raise bad_request(f"The body is not valid JSON: {error}") from error
+    if not chat.model.strip():
+        raise bad_request("model must not be empty", "model")
+    if not chat.messages:
+        raise bad_request("messages must hold at least one message", "messages")
+    return chat
+
+
+def read_shape(chat: ChatBody) -> Reading:
+    """Return what routing acts on; raises `RefusedError` (400) where tools or content cannot be read."""
+    try:
+        return read(chat)
+    except msgspec.DecodeError as error:
+        raise bad_request(f"tools or message content have an unknown shape: {error}", "messages") from error
+
+
+def read_choice(model: str, fallback: tuple[str, ...] = ()) -> ModelChoice:
+    """Read the `model` field: an id, a chain `a,b,c`, `auto` or `rule:<name>`; *fallback* extends an id or a chain."""
+    if model == AUTO:
+        return ModelChoice()
+    if model.startswith(RULE_PREFIX):
+        return ModelChoice(rule_name=model.removeprefix(RULE_PREFIX).strip())
+    chain = tuple(dict.fromkeys(filter(None, (name.strip() for name in (*model.split(","), *fallback)))))
+    if len(chain) > MAX_CHAIN:
+        raise bad_request(f"model may name at most {MAX_CHAIN} models", "model")
+    if not chain or AUTO in chain or any(name.startswith(RULE_PREFIX) for name in chain):
+        raise bad_request("a chain of models must consist of model ids", "model")
+    return ModelChoice(models=chain)
+
+
+def _invalid(explanation: str) -> RefusedError:
+    missing = _MISSING_FIELD.search(explanation)
+    place = _FIELD_AT.search(explanation)
+    path = place.group(1) if place else ""
+    if missing:
+        path = f"{path}.{missing.group(1)}".lstrip(".")
+    problem = _FIELD_AT.sub("", explanation)
+    return bad_request(f"{path}: {problem}" if path else problem, path or None)

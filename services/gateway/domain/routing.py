@@ -1,0 +1,106 @@
+"""From a prepared request to a decision, and from the decision to the models to call in order."""
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from libs.contracts.events import Decision, WeightsPublished
+from libs.contracts.state import SessionState
+from libs.providers.catalogue import Catalogue, Model
+from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, fallbacks, seed_of
+from libs.routing.selector import Selector
+from libs.routing.tasks import TASK_PATTERN, classify
+from services.gateway.domain.caller import Caller
+from services.gateway.domain.errors import RefusedError, bad_request
+from services.gateway.domain.trace import Prepared
+
+STICKY = frozenset({"feedback_driven", "smart_cost", "latency_based", "weighted"})
+"""Strategies whose choice a session keeps; the others follow from the request alone."""
+
+
+class Router:
+    """Decides with one catalogue; *selector* remembers the plans of recent decisions."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._selector = Selector(catalogue.models)
+
+    def task_of(self, prepared: Prepared) -> str:
+        """Return the task: as the client pins it, else as the request looks."""
+        task = prepared.options.task
+        if task is None:
+            return classify(prepared.shape.features)
+        if not TASK_PATTERN.fullmatch(task):
+            raise bad_request("floopy-task has to be a short lower-case name", "floopy-task")
+        return task
+
+    def decide(
+        self,
+        caller: Caller,
+        prepared: Prepared,
+        task: str,
+        weights: WeightsPublished,
+        *,
+        session: SessionState,
+        unavailable: frozenset[str],
+    ) -> Decision:
+        """Return the decision; raises `RefusedError` (400) for an unknown model, or when no model can serve the request."""
+        requested = tuple(self._known(name) for name in prepared.choice.models)
+        session_id = prepared.session.session_id
+        as_named = len(requested) == 1 and prepared.rule is None
+        request = RoutingRequest(
+            tenant=caller.tenant,
+            session_id=session_id,
+            task=task,
+            policy=caller.policy,
+            requirements=Requirements() if as_named else prepared.shape.requirements,
+            requested=requested,
+            rule=prepared.rule,
+            pinned=session.pins.get(task),
+            in_tool_loop=prepared.shape.in_tool_loop,
+            unavailable=self._left_out(prepared, frozenset() if as_named else unavailable),
+            expected_output_tokens=prepared.shape.expected_output_tokens,
+        )
+        try:
+            return self._selector.decide(request, weights, seed=seed_of(caller.tenant, session_id, task))
+        except NoCandidateError as error:
+            raise _nobody(error) from error
+
+    def order(self, decision: Decision) -> Iterator[Model]:
+        """Yield the models to call: the winner, then the decision's fallbacks, which are ranked only when needed."""
+        models = self._catalogue.models
+        yield models[decision.winner]
+        for candidate in fallbacks(decision):
+            yield models[candidate.model]
+
+    def _known(self, name: str) -> str:
+        model = self._catalogue.find(name)
+        if model is None:
+            raise bad_request(f"The model {name!r} does not exist.", "model")
+        return model.id
+
+    def _left_out(self, prepared: Prepared, unavailable: frozenset[str]) -> frozenset[str]:
+        provider = prepared.options.provider
+        if provider is None:
+            return unavailable
+        if provider not in self._catalogue.providers:
+            raise bad_request(f"The provider {provider!r} does not exist.", "floopy-provider")
+        return unavailable | _elsewhere(self._catalogue.models, provider)
+
+
+def pinned(session: SessionState, decision: Decision | None, served: str | None) -> SessionState | None:
+    """Return the session's state with the model that served its task, or None where there is nothing to keep."""
+    if decision is None or served is None or decision.strategy not in STICKY:
+        return None
+    return msgspec.structs.replace(session, pins={**session.pins, decision.task: served})
+
+
+def _elsewhere(models: Mapping[str, Model], provider: str) -> frozenset[str]:
+    return frozenset(model.id for model in models.values() if model.provider != provider)
+
+
+def _nobody(error: NoCandidateError) -> RefusedError:
+    if any(item.constraint == "unavailable" for item in error.filtered):
+        message = "Every model that could serve this request is unavailable at the moment."
+        return RefusedError(502, "PROVIDER_ERROR", message, retry_after_s=1)
+    return bad_request(f"No model can serve this request: {error}", "model")

@@ -1,0 +1,75 @@
+"""Every metric of the gateway, declared once."""
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from libs.contracts.events import RequestCompleted, Timings
+from libs.runtime.metrics import LATENCY_BUCKETS_S
+
+STAGE_BUCKETS_S = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
+
+
+class GatewayMetrics:
+    """The metrics of one process. A request is measured once, by the event that it ends with."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # Requests by how they ended: rate, errors, cache hits and blocks.
+        self.requests = Counter(
+            "gateway_requests", "Chat requests that ended.", ["status", "http_status", "cache"], registry=registry
+        )
+        # From the first byte read to the last byte written, upstream included: what a client waits.
+        self.duration = Histogram(
+            "gateway_request_seconds", "Duration.", ["stream"], buckets=LATENCY_BUCKETS_S, registry=registry
+        )
+        # Time to first byte of streamed answers: what a user feels.
+        self.first_byte = Histogram(
+            "gateway_first_byte_seconds", "Until the first byte.", buckets=LATENCY_BUCKETS_S, registry=registry
+        )
+        # What the gateway itself adds, by stage; `overhead` is their sum and everything between them.
+        self.stages = Histogram(
+            "gateway_stage_seconds", "Time per stage.", ["stage"], buckets=STAGE_BUCKETS_S, registry=registry
+        )
+        # Calls to providers by outcome, retries and fallbacks included.
+        self.attempts = Counter(
+            "gateway_upstream_attempts", "Upstream calls.", ["provider", "model", "outcome"], registry=registry
+        )
+        # Tokens and money by what really served.
+        self.tokens = Counter("gateway_tokens", "Tokens.", ["provider", "model", "bucket"], registry=registry)
+        self.cost = Counter("gateway_cost_micro_usd", "Micro-dollars.", ["provider", "model"], registry=registry)
+        # Firewall verdicts; `error` is where the fail policy decided.
+        self.firewall = Counter("gateway_firewall", "Verdicts.", ["action"], registry=registry)
+        # Work done with less than everything: which dependency was missed.
+        self.degraded = Counter("gateway_degraded", "Degradations.", ["what"], registry=registry)
+        self._stage = {name: self.stages.labels(name) for name in ("parse", "lookup", "scan", "decide", "overhead")}
+
+    def degrade(self, what: str) -> None:
+        """Count one request or task that had to do without *what*."""
+        self.degraded.labels(what).inc()
+
+    def completed(self, event: RequestCompleted) -> None:
+        """Measure a request by the event that tells of it."""
+        self.requests.labels(event.status, str(event.http_status), event.cache).inc()
+        self.duration.labels("true" if event.stream else "false").observe(event.timings.total_us / 1e6)
+        self._observe_stages(event.timings)
+        for attempt in event.attempts:
+            self.attempts.labels(attempt.provider, attempt.model, attempt.outcome).inc()
+        if event.firewall is not None:
+            self.firewall.labels(event.firewall.action).inc()
+        if event.provider is not None and event.model is not None:
+            self._count_use(event, event.provider, event.model)
+
+    def _observe_stages(self, timings: Timings) -> None:
+        self._stage["parse"].observe(timings.parse_us / 1e6)
+        self._stage["lookup"].observe(timings.lookup_us / 1e6)
+        self._stage["scan"].observe(timings.scan_us / 1e6)
+        self._stage["decide"].observe(timings.decide_us / 1e6)
+        self._stage["overhead"].observe(timings.overhead_us / 1e6)
+        if timings.first_byte_us is not None:
+            self.first_byte.observe(timings.first_byte_us / 1e6)
+
+    def _count_use(self, event: RequestCompleted, provider: str, model: str) -> None:
+        usage = event.usage
+        self.tokens.labels(provider, model, "input").inc(usage.fresh_input)
+        self.tokens.labels(provider, model, "cache_read").inc(usage.cache_read)
+        self.tokens.labels(provider, model, "cache_write").inc(usage.cache_write)
+        self.tokens.labels(provider, model, "output").inc(usage.output + usage.reasoning)
+        self.cost.labels(provider, model).inc(event.cost_micro_usd)

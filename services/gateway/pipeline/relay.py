@@ -1,0 +1,175 @@
+"""A streamed answer on its way through: bytes pass at once, are read in passing, and settle the request at their end."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from libs.contracts.events import Status
+from libs.contracts.http import ErrorCode
+from libs.providers.answers import SseUsageReader
+from services.gateway.domain.accounting import estimated_usage
+from services.gateway.domain.assembly import DONE, assembled
+from services.gateway.domain.errors import RefusedError
+from services.gateway.domain.trace import Trace
+from services.gateway.pipeline.attempts import Attempts, Served
+from services.gateway.pipeline.settlement import MAX_CACHED_BYTES, Settlement
+from services.gateway.ports import Clock, UpstreamBrokenError, UpstreamTimeoutError
+
+MAX_KEPT_BYTES = 8 * MAX_CACHED_BYTES
+_EVENT = b"data:"
+_BLANK_LINE = b"\n\n"
+
+
+class Relay:
+    """
+    The `ChunkStream` of an answer that a provider has begun.
+
+    An answer that breaks off ends with an error event and without `[DONE]`. Closing it before its end closes the provider's
+    connection at once; what was used so far is accounted.
+    """
+
+    def __init__(
+        self,
+        trace: Trace,
+        served: Served,
+        *,
+        attempts: Attempts,
+        settlement: Settlement,
+        clock: Clock,
+        hide_usage: bool,
+        keep: bool,
+    ) -> None:
+        self._trace = trace
+        self._served = served
+        self._attempts = attempts
+        self._settlement = settlement
+        self._clock = clock
+        self._reader = SseUsageReader(hide_usage=hide_usage)
+        self._begin_ns = clock.monotonic_ns()
+        self._waited_us = trace.laps.upstream_us
+        self._first = served.first
+        self._kept: list[bytes] | None = [] if keep else None
+        self._kept_bytes = 0
+        self._events = 0
+        self._shown_end = _BLANK_LINE
+        self._over = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return the next bytes for the client."""
+        while not self._over:
+            shown = await self._advance()
+            if shown:
+                return shown
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Stop: a client that has seen `[DONE]` has its answer, any other has gone away."""
+        if self._over:
+            return
+        if self._reader.done:
+            self._answered()
+        else:
+            self._end("cancelled", 499, None)
+
+    async def _advance(self) -> bytes:
+        try:
+            chunk = await self._next()
+        except StopAsyncIteration:
+            return self._finished()
+        except UpstreamTimeoutError:
+            return self._broken("timeout", 504, "GATEWAY_TIMEOUT", "The provider stopped sending.")
+        except UpstreamBrokenError:
+            return self._broken("broken", 502, "PROVIDER_ERROR", "The provider broke off its answer.")
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+        return self._pass(chunk)
+
+    async def _next(self) -> bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        if self._served.rest is None:
+            raise StopAsyncIteration
+        return await anext(self._served.rest)
+
+    def _pass(self, chunk: bytes) -> bytes:
+        self._events += chunk.count(_EVENT)
+        if self._kept is not None:
+            self._keep(self._kept, chunk)
+        shown = self._reader.feed(chunk)
+        if shown:
+            self._shown_end = shown[-2:]
+        return shown
+
+    def _keep(self, kept: list[bytes], chunk: bytes) -> None:
+        kept.append(chunk)
+        self._kept_bytes += len(chunk)
+        if self._kept_bytes > MAX_KEPT_BYTES:
+            self._kept = None
+
+    def _finished(self) -> bytes:
+        held = self._reader.close()
+        if self._reader.failed:
+            self._fail("error_event", "PROVIDER_ERROR")
+            return held
+        if not self._reader.done and self._reader.finish_reason is None:
+            return self._broken("truncated", 502, "PROVIDER_ERROR", "The provider broke off its answer.")
+        self._answered()
+        return held if self._reader.done else held + self._separator() + DONE
+
+    def _broken(self, reason: str, status: int, code: ErrorCode, message: str) -> bytes:
+        self._fail(reason, code)
+        return self._separator() + b"data: " + RefusedError(status, code, message).body() + _BLANK_LINE
+
+    def _separator(self) -> bytes:
+        """Return what ends an event that was cut in half, before another one can begin."""
+        return b"" if self._shown_end == _BLANK_LINE else _BLANK_LINE
+
+    def _fail(self, reason: str, code: ErrorCode) -> None:
+        self._attempts.broke(self._served.model, self._trace.attempts, reason)
+        self._end("failed", 200, code)
+
+    def _answered(self) -> None:
+        self._close()
+        self._settlement.answered(self._trace, self._assembled)
+
+    def _end(self, status: Status, http_status: int, code: ErrorCode | None) -> None:
+        self._close()
+        self._settlement.ended(self._trace, status, http_status, code)
+
+    def _close(self) -> None:
+        self._over = True
+        self._served.answer.close()
+        trace, reader = self._trace, self._reader
+        trace.laps.upstream_us = self._waited_us + (self._clock.monotonic_ns() - self._begin_ns) // 1000
+        trace.completion_id = reader.completion_id
+        trace.usage = reader.usage or estimated_usage(len(trace.body), self._events)
+        trace.usage_estimated = reader.usage is None
+
+    def _assembled(self) -> bytes | None:
+        return None if self._kept is None else assembled(b"".join(self._kept))
+
+
+class WholeStream:
+    """The `ChunkStream` of an answer that is here already."""
+
+    def __init__(self, body: bytes) -> None:
+        self._rest = [body]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Return itself."""
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Return everything at once."""
+        if not self._rest:
+            raise StopAsyncIteration
+        return self._rest.pop()
+
+    async def aclose(self) -> None:
+        """Forget what was not sent."""
+        self._rest.clear()
