@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -17,8 +18,10 @@ from deploy.local.ports import PortTakenError, check_free
 from deploy.local.process import ProcessSpec
 from deploy.local.screen import LiveScreen, PlainScreen, process_table
 from deploy.local.settings import StackSettings
+from deploy.local.simulated_models import providers_file
 from deploy.local.stack import backends, stack
 from deploy.local.supervisor import ProcessStatus, StackFailedError, Supervisor
+from libs.providers.known import KNOWN
 from libs.runtime.config import ConfigError, load
 
 STOP_TIMEOUT_S = 60
@@ -28,7 +31,8 @@ def main() -> int:
     """Run the stack, stop it or tell its state; return the exit code."""
     arguments = _arguments()
     try:
-        settings = load(StackSettings, env={**os.environ, **arguments.settings})
+        env = {**os.environ, **arguments.settings}
+        settings = _with_providers(load(StackSettings, env=env), env)
         if arguments.stop:
             return _stop(settings)
         if arguments.status:
@@ -45,10 +49,17 @@ def main() -> int:
         return 1
 
 
+def _with_providers(settings: StackSettings, env: Mapping[str, str]) -> StackSettings:
+    if settings.providers_file or any(env.get(known.api_key_env) for known in KNOWN):
+        return settings
+    return msgspec.structs.replace(settings, providers_file=settings.simulated_providers_file)
+
+
 def _run(settings: StackSettings, *, backends_only: bool, plain: bool) -> int:
     settings.logs.mkdir(parents=True, exist_ok=True)
     with pidfile.held(settings.pid_file):
         secret = _internal_secret(settings.data / "internal-secret")
+        _replace(settings.simulated_providers_file, providers_file(settings.simulated_base_url))
         specs = backends(settings) if backends_only else stack(settings, internal_secret=secret)
         check_free(specs)
         asyncio.run(_supervise(specs, settings, plain=plain))

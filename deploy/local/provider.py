@@ -216,10 +216,9 @@ async def serve(app: web.Application, host: str, port: int) -> None:
 def main() -> None:
     """Serve what the command line asks for."""
     arguments = _arguments()
-    answers: Answers = WrittenAnswers()
-    if arguments.recorded:
-        answers = RecordedAnswers(read_outcomes(arguments.recorded), answers)
-    provider = SimulatedProvider(tuple(arguments.models.split(",")), answers, created_s=epoch_s)
+    outcomes = read_outcomes(arguments.recorded) if arguments.recorded else []
+    models = dict.fromkeys((*arguments.models.split(","), *(outcome.model for outcome in outcomes)))
+    provider = SimulatedProvider(tuple(models), RecordedAnswers(outcomes, WrittenAnswers()), created_s=epoch_s)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(provider.app(), arguments.host, arguments.port))
 
@@ -229,7 +228,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--models", default=",".join(DEFAULT_MODELS), help="ids, comma separated")
-    parser.add_argument("--recorded", type=Path, help="JSON lines of item, model, score, cost_usd and token counts")
+    parser.add_argument("--recorded", type=Path, help="JSON lines of item, model, score and token counts")
     return parser.parse_args()
 
 

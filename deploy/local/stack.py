@@ -10,6 +10,7 @@ from deploy.local.broker import broker
 from deploy.local.clickhouse_process import clickhouse
 from deploy.local.process import HttpProbe, ProcessSpec
 from deploy.local.settings import StackSettings
+from deploy.local.simulated_models import model_ids
 from deploy.local.valkey import valkey
 
 BACKENDS = ("valkey", "broker", "clickhouse", "provider")
@@ -22,7 +23,7 @@ def backends(settings: StackSettings) -> tuple[ProcessSpec, ...]:
         valkey(port=settings.valkey_port, data=settings.data / "valkey"),
         broker(port=settings.broker_port),
         clickhouse(port=settings.clickhouse_port, data=settings.data / "clickhouse"),
-        provider_process.provider(port=settings.provider_port),
+        provider_process.provider(port=settings.provider_port, models=model_ids(), recorded=settings.recorded),
     )
     return tuple(map(_movable, specs))
 
@@ -41,7 +42,7 @@ def stack(settings: StackSettings, *, internal_secret: str) -> tuple[ProcessSpec
 
 
 def _service(name: str, port: int, env: Mapping[str, str], settings: StackSettings) -> ProcessSpec:
-    own = {"PORT": str(port), "JOURNAL_DIR": str(settings.data / "journal" / name)}
+    own = {"PORT": str(port), "JOURNAL_DIRECTORY": str(settings.data / "journal" / name)}
     return ProcessSpec(
         name=name,
         argv=(sys.executable, "-m", f"services.{name}"),
@@ -55,11 +56,15 @@ def _service(name: str, port: int, env: Mapping[str, str], settings: StackSettin
 def _shared(settings: StackSettings, internal_secret: str) -> dict[str, str]:
     return {
         "HOST": "127.0.0.1",
+        "INTERNAL_SECRET": internal_secret,
         "REDIS_URL": f"redis://127.0.0.1:{settings.valkey_port}/0",
         "KAFKA_BOOTSTRAP": f"127.0.0.1:{settings.broker_port}",
+        # The embedded broker has no idempotent producers, and lets a consumer wait five seconds before it joins a group.
+        "KAFKA_IDEMPOTENT": "false",
+        "KAFKA_SHARD": "0/1",
         "CLICKHOUSE_URL": f"clickhouse://default@127.0.0.1:{settings.clickhouse_port}/default",
-        "SIMULATED_PROVIDER_URL": f"http://127.0.0.1:{settings.provider_port}/v1",
-        "INTERNAL_SECRET": internal_secret,
+        "BOOTSTRAP_FILE": str(settings.bootstrap_file),
+        "PROVIDERS_FILE": str(settings.providers_file or ""),
     }
 
 
