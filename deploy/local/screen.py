@@ -78,11 +78,13 @@ Ready. Point any OpenAI client at it:
   api_key  {API_KEY}
 
 Try it:
-  curl {settings.base_url}/chat/completions -H 'Authorization: Bearer {API_KEY}' -H 'Content-Type: application/json' \\
+  curl {settings.base_url}/chat/completions \\
+    -H 'Authorization: Bearer {API_KEY}' -H 'Content-Type: application/json' \\
     -d '{{"model": "auto", "messages": [{{"role": "user", "content": "Hello"}}]}}'
 
   make demo    agents' sessions on recorded outcomes
-  make stop    end it from elsewhere (here: Ctrl-C); logs are in {settings.logs}
+  make stop    end it from elsewhere (here: Ctrl-C)
+  logs         {settings.logs}
 """
 
 
