@@ -4,13 +4,15 @@ import re
 
 import msgspec
 
-# A word of SQL that is followed by data blocks in the protocol instead of rows in the text.
+BLANK = r"(?is)(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+# What ends in VALUES is followed by data blocks in the protocol instead of rows in the text.
 insert_with_data = re.compile(
-    r"(?is)\s*insert\s+into\s+(?:table\s+)?(?P<table>[^\s(]+)\s*(?:\((?P<columns>.*)\))?\s*(?:values|format\s+\w+)\s*;?\s*"
+    BLANK
+    + r"insert\s+into\s+(?:table\s+)?(?P<table>[^\s(]+)\s*(?:\((?P<columns>.*)\))?\s*(?:values|format\s+\w+)\s*;?\s*"
 )
-use_statement = re.compile(r"(?is)\s*use\s+[`\"]?(?P<database>[^\s`\";]+)[`\"]?\s*;?\s*")
+use_statement = re.compile(BLANK + r"use\s+[`\"]?(?P<database>[^\s`\";]+)[`\"]?\s*;?\s*")
 format_clause = re.compile(r"(?is)\s+format\s+\w+\s*;?\s*$")
-row_returning = re.compile(r"(?is)\s*(?:\(\s*)*(?:select|with)\b")
+row_returning = re.compile(BLANK + r"(?:\(\s*)*(?:select|with)\b")
 
 
 class Insert(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,9 @@ from deploy.local.statements import Insert, parse_insert, parse_use, returns_row
         ("INSERT INTO t VALUES", Insert(table="t", columns="")),
         ("insert into table db.t (a, b)\nvalues ;", Insert(table="db.t", columns="a, b")),
         ("INSERT INTO t (* EXCEPT(a)) FORMAT Native", Insert(table="t", columns="* EXCEPT(a)")),
+        ("-- why\n/* and; how */ INSERT INTO t VALUES", Insert(table="t", columns="")),
         ("INSERT INTO t VALUES (1)", None),
+        ("-- INSERT INTO t VALUES", None),
         ("INSERT INTO t SELECT 1 AS values", None),
         ("SELECT 'INSERT INTO t VALUES'", None),
     ],
@@ -38,7 +40,7 @@ def test_the_output_format_is_the_clients_affair(text: str):
     assert "SELECT 1" == without_format(text)
 
 
-@pytest.mark.parametrize("text", ["SELECT 1", "((select 1))", "WITH 1 AS x SELECT x"])
+@pytest.mark.parametrize("text", ["SELECT 1", "((select 1))", "WITH 1 AS x SELECT x", "-- why\nSELECT 1"])
 def test_queries_return_rows(text: str):
     assert returns_rows(text)
 
