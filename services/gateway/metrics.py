@@ -1,8 +1,11 @@
 """Every metric of the gateway, declared once."""
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from functools import partial
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from libs.contracts.events import RequestCompleted, Timings
+from libs.kafka.publisher import JournaledPublisher
 from libs.runtime.metrics import LATENCY_BUCKETS_S
 
 STAGE_BUCKETS_S = (0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0)
@@ -39,7 +42,17 @@ class GatewayMetrics:
         self.firewall = Counter("gateway_firewall", "Verdicts.", ["action"], registry=registry)
         # Work done with less than everything: which dependency was missed.
         self.degraded = Counter("gateway_degraded", "Degradations.", ["what"], registry=registry)
+        # Events on disk that Kafka does not have yet: grows while Kafka is away.
+        self.journal_bytes = Gauge("gateway_journal_bytes", "Undelivered bytes.", registry=registry)
+        # Events lost for good, by reason: always a reason to alarm.
+        self.dropped = Gauge("gateway_events_dropped", "Events dropped.", ["why"], registry=registry)
         self._stage = {name: self.stages.labels(name) for name in ("parse", "lookup", "scan", "decide", "overhead")}
+
+    def watch_journal(self, publisher: JournaledPublisher) -> None:
+        """Tell of the journal of *publisher* whenever somebody looks."""
+        self.journal_bytes.set_function(lambda: publisher.journal.unread_bytes)
+        for why in publisher.dropped:
+            self.dropped.labels(why).set_function(partial(publisher.dropped.__getitem__, why))
 
     def degrade(self, what: str) -> None:
         """Count one request or task that had to do without *what*."""
