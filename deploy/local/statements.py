@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-BLANK = r"(?is)(?:\s|--[^\n]*\n|/\*.*?\*/)*"
+BLANK = r"(?is)(?:\s|--[^\n]*\n|/\*(?:[^*]|\*(?!/))*\*/)*"
 # What ends in VALUES is followed by data blocks in the protocol instead of rows in the text.
 insert_with_data = re.compile(
     BLANK
