@@ -41,7 +41,11 @@ class BootstrapError(ValueError):
 
 
 class BootstrapKey(ApiKey, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An API key whose secret comes from exactly one of three places; only its digest is ever stored."""
+    """
+    An API key whose secret comes from exactly one of three places; only its digest is ever stored.
+
+    *rule_id* may be the name of a rule in the same file.
+    """
 
     secret_env: str | None = None
     secret_sha256: str | None = None
@@ -94,7 +98,13 @@ def load(content: bytes) -> Bootstrap:
         _check_key(key)
     _check_tenants(loaded)
     _check_unique(loaded)
-    return loaded
+    return msgspec.structs.replace(loaded, keys=[_attached(key, loaded.rules) for key in loaded.keys])
+
+
+def _attached(key: BootstrapKey, declared: list[BootstrapRule]) -> BootstrapKey:
+    """Return *key* attached by id to the rule of its tenant that it names."""
+    ids = {rule.name: rule.rule().rule_id for rule in declared if rule.tenant == key.tenant}
+    return msgspec.structs.replace(key, rule_id=ids.get(key.rule_id or "", key.rule_id))
 
 
 def _only(value: msgspec.Struct, kind: type[msgspec.Struct]) -> dict[str, Any]:

@@ -1,19 +1,17 @@
 """Changing the policy: one writer per tenant decides on the newest state, appends to the log and waits to see the effect."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import msgspec
 
 from libs.contracts.events import ControlChanged, ControlKind
 from libs.contracts.state import TenantPolicy
 from services.router.domain.changes import change, same
-from services.router.domain.entities import Entity, Entry, Ref, entity_of, ref_of
+from services.router.domain.entities import Decide, Entity, Entry, Ref, entity_of, ref_of
 from services.router.ports import ControlLog, ReadModel
 
 POLL_S = 0.02
-Decide: TypeAlias = Callable[[Entity | None, Sequence[Entity]], Entity | None]
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +42,10 @@ class Control:
         self._log = log
         self._read_model = read_model
         self._visible_within_s = visible_within_s
+
+    def without_waiting(self) -> "Control":
+        """Return a control that does not wait for its changes to come into force."""
+        return Control(self._log, self._read_model, visible_within_s=0.0)
 
     async def find(self, ref: Ref) -> Entity | None:
         """Return the entity in force, None where there is none."""
@@ -83,6 +85,12 @@ class Control:
             )
             await self._log.append(fact)
             return Outcome(entity=after, changed=True, visible=await self._visible(fact))
+
+    async def preview(self, ref: Ref, decide: Decide) -> Outcome:
+        """Return what `write` would do now, without doing it."""
+        before = await self.find(ref)
+        after = decide(before, await self.all(ref.tenant, ref.kind))
+        return Outcome(entity=after, changed=not same(before, after))
 
     async def _visible(self, fact: ControlChanged) -> bool:
         try:

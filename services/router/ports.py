@@ -4,7 +4,15 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from libs.contracts.events import ControlChanged, ControlKind, FeedbackReceived, RequestCompleted
+from libs.contracts.events import (
+    ControlChanged,
+    ControlKind,
+    FeedbackReceived,
+    FirewallVerdict,
+    RequestCompleted,
+    WeightsPublished,
+)
+from libs.contracts.state import FirewallPolicy, SessionState
 from services.router.domain.entities import Entry, Place, Ref
 from services.router.domain.queries import Filters, Page
 from services.router.domain.transcripts import Turn
@@ -75,3 +83,24 @@ class DecisionLog(Protocol):
 
     async def transcripts(self, tenant: str, session_id: str) -> Sequence[Turn]:
         """Return the stored bodies of a session, oldest first, without those that have expired."""
+
+
+class LiveState(Protocol):
+    """What gateways route by at this moment."""
+
+    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
+        """Return the tenant's weights, else the pool's where it may *consume* them, None on Day 0."""
+
+    async def session(self, tenant: str, session_id: str) -> SessionState:
+        """Return what is remembered of a session; an unknown one has no pins."""
+
+
+class ScanUnavailableError(Exception):
+    """The firewall gave no verdict."""
+
+
+class Firewall(Protocol):
+    """The prompt firewall."""
+
+    async def scan(self, body: bytes, policy: FirewallPolicy) -> FirewallVerdict:
+        """Return what is found in a chat body, whatever the policy's mode; raises `ScanUnavailableError`."""

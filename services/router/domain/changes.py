@@ -12,8 +12,8 @@ VERSION_CHARS = 16
 
 
 def plain(entity: Entity | None) -> dict[str, Any] | None:
-    """Return *entity* as the plain data that a change carries."""
-    return None if entity is None else msgspec.to_builtins(entity)
+    """Return *entity* as the plain JSON data that a change carries."""
+    return None if entity is None else msgspec.json.decode(msgspec.json.encode(entity))
 
 
 def digest(entity: Entity | None) -> str | None:

@@ -1,5 +1,6 @@
 """The entities of the routing policy: what kinds there are, how each is stored and which is which."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -18,6 +19,9 @@ class StoredKey(ApiKey, frozen=True, kw_only=True):
 
 
 Entity: TypeAlias = StoredKey | Plan | TenantPolicy | RoutingRule
+
+Decide: TypeAlias = Callable[[Entity | None, Sequence[Entity]], Entity | None]
+"""What an entity should become, given what it is and all entities of its kind; None deletes it."""
 
 TYPES: dict[ControlKind, type[Entity]] = {
     "key": StoredKey,

@@ -74,9 +74,17 @@ def replace(current: RoutingRule, draft: Draft, *, now_ms: int) -> RoutingRule:
 
 
 def check(
-    rule: RoutingRule, *, others: Iterable[RoutingRule], models: Container[str], policy: TenantPolicy | None = None
+    rule: RoutingRule,
+    *,
+    others: Iterable[RoutingRule],
+    models: Container[str] | None,
+    policy: TenantPolicy | None = None,
 ) -> None:
-    """Raise `RefusedError` unless *rule* can be used next to the tenant's *others* with these *models*."""
+    """
+    Raise `RefusedError` unless *rule* can be used next to the tenant's *others*.
+
+    *models* None leaves open which models exist.
+    """
     if not re.fullmatch(RULE_NAME_PATTERN, rule.name):
         raise RefusedError("name: use 1 to 63 letters, digits, dots, dashes and underscores", param="name")
     if any(other.name == rule.name and other.rule_id != rule.rule_id for other in others):
@@ -84,7 +92,7 @@ def check(
     if rule.strategy == "passthrough":
         raise RefusedError("strategy: passthrough is what happens without a rule: choose another", param="strategy")
     _check_targets(rule, models, policy)
-    if rule.default_model is not None and rule.default_model not in models:
+    if rule.default_model is not None and models is not None and rule.default_model not in models:
         raise _unknown_model("default_model", rule.default_model)
 
 
@@ -134,13 +142,13 @@ def _written(draft: Draft, onto: RoutingRule, now_ms: int) -> RoutingRule:
     )
 
 
-def _check_targets(rule: RoutingRule, models: Container[str], policy: TenantPolicy | None) -> None:
+def _check_targets(rule: RoutingRule, models: Container[str] | None, policy: TenantPolicy | None) -> None:
     if len(rule.targets) > MAX_TARGETS:
         raise RefusedError(f"targets: at most {MAX_TARGETS} models", param="targets")
     seen: set[str] = set()
     for index, target in enumerate(rule.targets):
         where = f"targets[{index}]"
-        if target.model not in models:
+        if models is not None and target.model not in models:
             raise _unknown_model(f"{where}.model", target.model)
         if target.model in seen:
             raise RefusedError(f"{where}.model: {target.model!r} is there twice: remove one", param=f"{where}.model")

@@ -7,9 +7,9 @@ from aiohttp import web
 
 from libs.contracts.state import ApiKey, RoutingRule
 from libs.runtime.server import json_response, read_json
-from services.router.control import Decide, Outcome
+from services.router.control import Outcome
 from services.router.domain import rules
-from services.router.domain.entities import Entity, Ref, rule_ref
+from services.router.domain.entities import Decide, Entity, Ref, rule_ref
 from services.router.domain.refusals import AbsentError
 from services.router.handlers.wiring import CATALOGUE, CONTROL, STAMPS, caller, order
 

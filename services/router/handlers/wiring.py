@@ -7,11 +7,19 @@ import msgspec
 from aiohttp import web
 
 from libs.providers.catalogue import Catalogue
+from libs.routing.priors import Priors
 from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY, Identity
 from services.router.control import Control, Order
 from services.router.domain.refusals import AbsentError, ConflictError, RefusedError
-from services.router.ports import BusyError, ControlLogUnavailableError, DecisionLog, DecisionLogUnavailableError
+from services.router.ports import (
+    BusyError,
+    ControlLogUnavailableError,
+    DecisionLog,
+    DecisionLogUnavailableError,
+    Firewall,
+    LiveState,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,6 +48,9 @@ CONTROL: web.AppKey[Control] = web.AppKey("control", Control)
 CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue", Catalogue)
 CURSOR_SECRET: web.AppKey[CursorSecret] = web.AppKey("cursor_secret", CursorSecret)
 DECISION_LOG: web.AppKey[DecisionLog] = web.AppKey("decision_log", DecisionLog)
+FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
+LIVE_STATE: web.AppKey[LiveState] = web.AppKey("live_state", LiveState)
+PRIORS: web.AppKey[Priors] = web.AppKey("priors", Priors)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 STAMPS: web.AppKey[Stamps] = web.AppKey("stamps", Stamps)
 

@@ -76,3 +76,8 @@ def test_a_mistake_is_named(before: bytes, after: bytes, message: str):
 def test_two_rules_of_one_tenant_cannot_share_a_name():
     with pytest.raises(BootstrapError, match="rules: name 'acme/cheap' appears twice"):
         load(FILE + b'[[rules]]\ntenant = "acme"\nname = "cheap"\n')
+
+
+def test_a_key_may_be_attached_to_a_rule_of_the_file_by_name():
+    loaded = load(FILE.replace(b'key_id = "ci"', b'key_id = "ci"\nrule_id = "cheap"'))
+    assert loaded.rules[0].rule().rule_id == loaded.keys[0].api_key().rule_id

@@ -1,0 +1,126 @@
+"""The composition root: which concrete classes the router is made of, and in which order they start and stop."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+
+from libs.contracts.topics import CONTROL as CONTROL_TOPIC
+from libs.kafka.consumer import run
+from libs.kafka.dead_letters import DeadLetterTopics
+from libs.kafka.sender import KafkaSender
+from libs.kafka.settings import KafkaSettings
+from libs.kafka.source import KafkaSource
+from libs.kafka.topics_admin import ensure_topics
+from libs.providers.loading import load_catalogue
+from libs.routing.priors import load_priors
+from libs.runtime.background import background
+from libs.runtime.clock import epoch_ms
+from libs.runtime.identity import require_identity
+from libs.runtime.redis import redis_resource
+from libs.runtime.server import HEALTH, new_app
+from libs.scanner.onnx_scanner import OnnxScanner
+from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
+from services.router.adapters.kafka_control_log import KafkaControlLog
+from services.router.adapters.onnx_firewall import NullFirewall, OnnxFirewall
+from services.router.adapters.redis_live_state import RedisLiveState
+from services.router.adapters.redis_read_model import RedisReadModel
+from services.router.config import ClickHouseSettings, ExplainSettings, RouterConfig
+from services.router.consumer import Materialiser, decode
+from services.router.control import Control
+from services.router.handlers import decisions, explain, rules, wiring
+from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
+
+log = structlog.get_logger(__name__)
+
+GROUP = "router"
+
+REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
+READ_MODEL: web.AppKey[RedisReadModel] = web.AppKey("read_model", RedisReadModel)
+
+
+def build_app(config: RouterConfig) -> web.Application:
+    """
+    Return the application.
+
+    Redis starts first, because everything reads the policy there. The materialiser starts last and stops first: it lives on
+    all that is before it. Without Kafka the router serves and refuses changes; without ClickHouse it refuses the audit.
+    """
+    secret = config.internal_secret.reveal().encode()
+    app = new_app(
+        "router", max_body_bytes=config.max_body_bytes, middlewares=[require_identity(secret), translate_refusals]
+    )
+    app[wiring.STAMPS] = Stamps(clock_ms=epoch_ms, new_id=lambda: str(uuid.uuid4()))
+    app[wiring.LIMITS] = Limits(export_rows=config.export_rows, landing_wait_s=config.landing_wait_s)
+    app[wiring.CURSOR_SECRET] = CursorSecret(secret)
+    app[wiring.CATALOGUE] = load_catalogue(config.providers_file, os.environ)
+    app[wiring.PRIORS] = load_priors()
+    app.cleanup_ctx.append(redis_resource(REDIS, config.redis))
+    app.cleanup_ctx.append(lambda app: _policy(app, config))
+    app.cleanup_ctx.append(lambda app: _decisions(app, config.clickhouse))
+    app.cleanup_ctx.append(lambda app: _firewall(app, config.explain))
+    background(app, "materialiser", lambda stop: _materialise(app, config.kafka, stop))
+    for feature in (rules, explain, decisions):
+        feature.add_routes(app)
+    return app
+
+
+async def _policy(app: web.Application, config: RouterConfig) -> AsyncIterator[None]:
+    sender = KafkaSender(config.kafka)
+    app[READ_MODEL] = RedisReadModel(app[REDIS])
+    app[wiring.LIVE_STATE] = RedisLiveState(app[REDIS])
+    app[wiring.CONTROL] = Control(KafkaControlLog(sender), app[READ_MODEL], visible_within_s=config.visible_within_s)
+    yield
+    await sender.close()
+
+
+async def _decisions(app: web.Application, settings: ClickHouseSettings) -> AsyncIterator[None]:
+    store = ClickHouseDecisions(settings.url.reveal(), timeout_s=settings.timeout_s, threads=settings.threads)
+    app[wiring.DECISION_LOG] = store
+    app[HEALTH].add("clickhouse", store.ping, required=False)
+    yield
+    await store.close()
+
+
+async def _firewall(app: web.Application, settings: ExplainSettings) -> AsyncIterator[None]:
+    if not settings.scan:
+        app[wiring.FIREWALL] = NullFirewall()
+        yield
+        return
+    scanner = OnnxScanner()
+    thresholds = await asyncio.to_thread(scanner.start)
+    app[wiring.FIREWALL] = OnnxFirewall(scanner, thresholds, deadline_s=settings.scan_deadline_s)
+    yield
+    await asyncio.to_thread(scanner.close)
+
+
+async def _materialise(app: web.Application, settings: KafkaSettings, stop: asyncio.Event) -> None:
+    await _topic_created(settings, stop)
+    materialiser = Materialiser(app[READ_MODEL], new_log_id=lambda: uuid.uuid4().hex)
+    sender = KafkaSender(settings)
+    try:
+        await run(
+            KafkaSource(settings, [CONTROL_TOPIC.name], group=GROUP),
+            materialiser,
+            DeadLetterTopics(sender),
+            stop=stop,
+            decode=decode,
+            progress=materialiser,
+        )
+    finally:
+        await sender.close()
+
+
+async def _topic_created(settings: KafkaSettings, stop: asyncio.Event) -> None:
+    # The policy is readable without Kafka, so its absence must not end the process: changes wait.
+    while not stop.is_set():
+        try:
+            await ensure_topics(settings, [CONTROL_TOPIC], timeout_s=5.0)
+        except TimeoutError:
+            log.warning("materialiser.waiting", topic=CONTROL_TOPIC.name)
+        else:
+            return

@@ -1,0 +1,78 @@
+"""From a declared policy to orders: which entity should become what, given what it is."""
+
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+
+import msgspec
+
+from libs.contracts.bootstrap import Bootstrap
+from libs.contracts.state import RoutingRule
+from services.router.domain import keys, rules
+from services.router.domain.changes import same
+from services.router.domain.entities import Decide, Entity, Ref, StoredKey, ref_to, rule_ref
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """One declared entity: *decide* says what it should become; *name* is what people call it."""
+
+    ref: Ref
+    name: str
+    decide: Decide
+
+
+def wishes(
+    declared: Bootstrap,
+    *,
+    env: Mapping[str, str],
+    existing_rules: Callable[[str], Sequence[RoutingRule]],
+    models: Container[str] | None,
+    now_ms: int,
+) -> Iterator[Wish]:
+    """
+    Yield every declared entity in an order in which each can rely on those before.
+
+    *existing_rules* answers a tenant's rules in force: a declared rule takes over the one of its name. Raises `BootstrapError`
+    where *env* lacks a secret. What is not declared is left alone.
+    """
+    entities: list[Entity] = [*declared.plans, *declared.tenants]
+    for entity in entities:
+        yield Wish(ref=ref_to(entity), name=ref_to(entity).entity_id, decide=_always(entity))
+    for item in declared.rules:
+        rule = item.rule()
+        known = next((r.rule_id for r in existing_rules(item.tenant) if r.name == rule.name), rule.rule_id)
+        rule = msgspec.structs.replace(rule, rule_id=known)
+        yield Wish(ref=rule_ref(item.tenant, known), name=rule.name, decide=_rule(rule, models, now_ms))
+    for key in declared.keys:
+        wanted = keys.stored(key.api_key(), key.digest(env))
+        yield Wish(ref=ref_to(wanted), name=key.key_id, decide=_key(wanted))
+
+
+def _always(entity: Entity) -> Decide:
+    return lambda _before, _others: entity
+
+
+def _key(wanted: StoredKey) -> Decide:
+    return lambda before, _others: keys.brought_in_line(wanted, before if isinstance(before, StoredKey) else None)
+
+
+def _rule(wanted: RoutingRule, models: Container[str] | None, now_ms: int) -> Decide:
+    def decide(before: Entity | None, others: Sequence[Entity]) -> RoutingRule:
+        rules.check(wanted, others=[r for r in others if isinstance(r, RoutingRule)], models=models)
+        if not isinstance(before, RoutingRule):
+            return msgspec.structs.replace(wanted, created_at_ms=now_ms, updated_at_ms=now_ms)
+        kept = _with_pin_of(wanted, before)
+        return before if same(kept, before) else msgspec.structs.replace(kept, updated_at_ms=now_ms)
+
+    return decide
+
+
+def _with_pin_of(wanted: RoutingRule, before: RoutingRule) -> RoutingRule:
+    """Keep a pin that was set by hand: it answers a regression that the file knows nothing of."""
+    pinned = wanted.pinned or before.pinned
+    return msgspec.structs.replace(
+        wanted,
+        pinned=pinned,
+        pin_reason=wanted.pin_reason or before.pin_reason if pinned else None,
+        default_model=wanted.default_model or before.default_model if before.pinned else wanted.default_model,
+        created_at_ms=before.created_at_ms,
+        updated_at_ms=before.updated_at_ms,
+    )

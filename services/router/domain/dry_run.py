@@ -1,0 +1,194 @@
+"""A routing decision without a request: the gateway's own steps on a question, told in full, with no effect."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from libs.contracts.events import Decision, FirewallVerdict, WeightsPublished
+from libs.contracts.http import SESSION_HEADERS
+from libs.contracts.state import MAX_SESSION_ID_CHARS, ApiKey, FirewallPolicy, RoutingRule, SessionState, TenantPolicy
+from libs.providers.catalogue import Catalogue
+from libs.routing.explain import explanation
+from libs.routing.request import ChatRequest, ChoiceError, ModelChoice, Reading, inferred_session_id, read, read_choice
+from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, decide, fallbacks, seed_of
+from libs.routing.tasks import TASK_PATTERN, classify
+from services.router.domain.refusals import RefusedError
+
+ALIASES = ("floopy-", "helicone-")
+FLAGS = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+class ExplainedChat(ChatRequest):
+    """The fields of a chat request that decide on its routing."""
+
+    metadata: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A chat request to be explained: *body* as it would be sent, *chat* as it was read, headers in lower case."""
+
+    body: bytes
+    chat: ExplainedChat
+    reading: Reading
+    headers: Mapping[str, str]
+
+    def option(self, name: str) -> str | None:
+        """Return the value of header `floopy-<name>` or of its alias."""
+        return next((self.headers[alias + name] for alias in ALIASES if alias + name in self.headers), None)
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """What the decision depends on beside the question."""
+
+    key: ApiKey
+    policy: TenantPolicy
+    rules: Sequence[RoutingRule]
+    weights: WeightsPublished
+    session: SessionState
+
+
+class _Envelope(msgspec.Struct):
+    request: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    headers: dict[str, str] = {}
+
+
+_ENVELOPE = msgspec.json.Decoder(_Envelope)
+_CHAT = msgspec.json.Decoder(ExplainedChat)
+
+
+def read_question(body: bytes, headers: Mapping[str, str]) -> Question:
+    """
+    Read a flat chat body, or `{"request", "headers"}` whose headers go before those of the call.
+
+    Raises `msgspec.DecodeError` naming the field at fault, and `RefusedError` where it is empty.
+    """
+    envelope = _ENVELOPE.decode(body)
+    flat = envelope.request is msgspec.UNSET
+    asked = body if isinstance(envelope.request, msgspec.UnsetType) else bytes(envelope.request)
+    chat = _CHAT.decode(asked)
+    if not chat.messages:
+        raise RefusedError("messages: has to hold at least one message", param="messages")
+    given = {} if flat else {name.lower(): value for name, value in envelope.headers.items()}
+    merged = {name.lower(): value for name, value in headers.items()} | given
+    return Question(body=asked, chat=chat, reading=read(chat), headers=merged)
+
+
+def session_of(question: Question, key_id: str) -> str:
+    """Return the session: header, then `metadata.session_id`, then `prompt_cache_key`, else inferred."""
+    chat = question.chat
+    headers = (question.headers.get(name) for name in SESSION_HEADERS)
+    metadata = (chat.metadata or {}).get("session_id")
+    for given in (*headers, metadata, chat.prompt_cache_key):
+        if isinstance(given, str) and given:
+            return given[:MAX_SESSION_ID_CHARS]
+    return inferred_session_id(chat.messages, key_id)
+
+
+def firewall_mode(question: Question, policy: FirewallPolicy) -> Literal["block", "flag", "off"]:
+    """Return how the question is scanned: it may always ask for a scan, and do without only where it blocks nothing."""
+    asked = FLAGS.get((question.option("llm-security-enabled") or "").lower())
+    if asked is True and policy.mode == "off":
+        return "block"
+    if asked is False and policy.mode == "flag":
+        return "off"
+    return policy.mode
+
+
+def rule_for(question: Question, situation: Situation) -> RoutingRule | None:
+    """Return the rule that the question names, else the one attached to its key; raises `RefusedError` on an unknown one."""
+    choice = _choice(question)
+    enabled = [rule for rule in situation.rules if rule.enabled]
+    if choice.rule_name is None:
+        return next((rule for rule in enabled if rule.rule_id == situation.key.rule_id), None)
+    named = next((rule for rule in enabled if rule.name == choice.rule_name), None)
+    if named is None:
+        raise RefusedError(f"model: there is no enabled routing rule {choice.rule_name!r}", param="model")
+    return named
+
+
+def route(question: Question, situation: Situation, catalogue: Catalogue, *, session_id: str) -> Decision:
+    """Return the decision; raises `NoCandidateError`, and `RefusedError` naming what does not exist."""
+    rule = rule_for(question, situation)
+    requested = tuple(_known(name, catalogue) for name in _choice(question).models)
+    as_named = len(requested) == 1 and rule is None
+    task = _task(question)
+    tenant = situation.policy.tenant
+    request = RoutingRequest(
+        tenant=tenant,
+        session_id=session_id,
+        task=task,
+        policy=situation.policy,
+        requirements=Requirements() if as_named else question.reading.requirements,
+        requested=requested,
+        rule=rule,
+        pinned=situation.session.pins.get(task),
+        in_tool_loop=question.reading.in_tool_loop,
+        unavailable=_elsewhere(question.option("provider"), catalogue),
+        expected_output_tokens=question.reading.expected_output_tokens,
+    )
+    return decide(request, situation.weights, catalogue.models, seed=seed_of(tenant, session_id, task))
+
+
+def answer(
+    question: Question, situation: Situation, catalogue: Catalogue, *, session_id: str, verdict: FirewallVerdict
+) -> dict[str, Any]:
+    """Return the explanation on the wire: the SDK's keys, and the whole trace beside them."""
+    rule = rule_for(question, situation)
+    shown = {
+        "would_select": None,
+        "firewall_decision": "block_input" if verdict.action == "block" else "allow",
+        "routing_rule_id": None if rule is None else rule.rule_id,
+        "session_id": session_id,
+        "firewall": msgspec.to_builtins(verdict),
+    }
+    if verdict.action == "block":
+        return shown | {"reasoning": f"The firewall would block the request ({verdict.category or 'a threat'})."}
+    try:
+        decision = route(question, situation, catalogue, session_id=session_id)
+    except NoCandidateError as error:
+        return shown | {
+            "reasoning": f"No model can serve this request: {error}",
+            "filtered": msgspec.to_builtins(error.filtered),
+        }
+    trace: dict[str, Any] = msgspec.to_builtins(decision)
+    return {
+        **trace,
+        **shown,
+        "would_select": {"provider": decision.provider, "model": decision.winner},
+        "reasoning": explanation(decision).replace(" served ", " would serve ", 1),
+        "fallbacks": [candidate.model for candidate in fallbacks(decision)],
+    }
+
+
+def _choice(question: Question) -> ModelChoice:
+    fallback = tuple(filter(None, (name.strip() for name in (question.option("fallback") or "").split(","))))
+    try:
+        return read_choice(question.chat.model, fallback)
+    except ChoiceError as error:
+        raise RefusedError(str(error), param="model") from error
+
+
+def _task(question: Question) -> str:
+    task = question.option("task")
+    if task is None:
+        return classify(question.reading.features)
+    if not TASK_PATTERN.fullmatch(task):
+        raise RefusedError("floopy-task: has to be a short lower-case name", param="floopy-task")
+    return task
+
+
+def _known(name: str, catalogue: Catalogue) -> str:
+    model = catalogue.find(name)
+    if model is None:
+        raise RefusedError(f"model: there is no model {name!r}: GET /v1/models lists them", param="model")
+    return model.id
+
+
+def _elsewhere(provider: str | None, catalogue: Catalogue) -> frozenset[str]:
+    if provider is None:
+        return frozenset()
+    if provider not in catalogue.providers:
+        raise RefusedError(f"floopy-provider: there is no provider {provider!r}", param="floopy-provider")
+    return frozenset(model.id for model in catalogue.models.values() if model.provider != provider)

@@ -1,0 +1,144 @@
+"""A router on real backends: the official SDK works, a change is in force when it is answered, and survives the loss of Redis."""
+
+import asyncio
+import csv
+import hashlib
+import json
+
+import aiohttp
+import msgspec
+import pytest
+from floopy import FloopyNotFoundError
+from redis.asyncio import Redis
+
+from libs.contracts import state
+from libs.contracts.state import ApiKey, RoutingRule, secret_sha256
+from libs.runtime.clock import epoch_s
+from services.router import commands
+from services.router.config import RouterConfig
+from tests.integration.services.router.conftest import Record, Router, Start, serving
+from tests.support.kafka import KafkaBackend
+from tests.unit.services.router.events import rating, request
+
+RULE = {"name": "cheap", "strategy": "smart_cost", "targets": [{"model": "small"}, {"model": "large"}]}
+
+
+async def call(
+    router: Router, method: str, path: str, tenant: str, body: object = None
+) -> tuple[int, dict[str, object]]:
+    async with (
+        aiohttp.ClientSession(headers=router.headers(tenant)) as session,
+        session.request(method, f"{router.url}{path}", json=body) as response,
+    ):
+        return response.status, await response.json()
+
+
+async def test_a_rule_is_where_gateways_read_it_when_the_answer_comes(
+    start: Start, config: RouterConfig, redis: "Redis", kafka: KafkaBackend
+):
+    tenant, router = f"{kafka.prefix}acme", await start(config)
+    status, created = await call(router, "POST", "/v1/routing/rules", tenant, RULE)
+    assert (201, "cheap") == (status, created["name"])
+    stored = await redis.hget(state.rules(tenant), created["rule_id"])
+    assert "smart_cost" == msgspec.json.decode(stored, type=RoutingRule).strategy
+    status, deleted = await call(router, "DELETE", f"/v1/routing/rules/{created['rule_id']}", tenant)
+    assert (200, True) == (status, deleted["deleted"])
+    assert not await redis.hexists(state.rules(tenant), created["rule_id"])
+
+
+async def test_a_lost_read_model_is_rebuilt_from_the_log(
+    start: Start, config: RouterConfig, redis: "Redis", kafka: KafkaBackend
+):
+    tenant = f"{kafka.prefix}acme"
+    async with serving(config) as router:
+        _, created = await call(router, "POST", "/v1/routing/rules", tenant, RULE)
+    await redis.flushdb()
+    router = await start(config)
+    async with asyncio.timeout(20):
+        while not (await call(router, "GET", "/v1/routing/rules", tenant))[1]["data"]:  # noqa: ASYNC110 - over HTTP
+            await asyncio.sleep(0.05)
+    assert (200, created) == await call(router, "GET", f"/v1/routing/rules/{created['rule_id']}", tenant)
+
+
+async def test_the_sdk_reads_explains_iterates_and_exports(
+    start: Start, config: RouterConfig, record: Record, kafka: KafkaBackend
+):
+    tenant = f"{kafka.prefix}acme"
+    await record([request(n, tenant=tenant) for n in range(5)])
+    await record([rating(0.9, tenant=tenant, nps=9)])
+    router = await start(config)
+    async with router.sdk(tenant) as floopy:
+        decision = await floopy.decisions.get("r3")
+        assert ("small", "mock", "ok", 42) == (
+            decision.model,
+            decision.provider,
+            decision.status,
+            decision.cost_micro_usd,
+        )
+        assert [("session", 0.9)] == [(r["source"], r["score"]) for r in decision.decision_trace["ratings"]]
+        pages = [page async for page in floopy.decisions.pages(limit=2)]
+        assert [["r4", "r3"], ["r2", "r1"], ["r0"]] == [[item.request_id for item in page.items] for page in pages]
+        everything = {"from_": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+        stream = floopy.export.decisions_with_trailer(**everything)
+        assert ["r0", "r1", "r2", "r3", "r4"] == [row.request_id async for row in stream]
+        assert (5, False) == (stream.trailer.rows_emitted, stream.trailer.truncated)
+        answer = await floopy.routing.explain(model="auto", messages=[{"role": "user", "content": "prove it"}])
+        assert ("allow", "mock") == (answer.firewall_decision, answer.would_select["provider"])
+    async with router.sdk("stranger") as floopy:
+        with pytest.raises(FloopyNotFoundError):
+            await floopy.decisions.get("r3")
+
+
+async def test_a_csv_export_proves_that_it_is_whole(
+    start: Start, config: RouterConfig, record: Record, kafka: KafkaBackend
+):
+    tenant = f"{kafka.prefix}acme"
+    await record([request(n, tenant=tenant, session_id='a,"b"') for n in range(3)])
+    router = await start(config)
+    query = "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z&format=csv"
+    async with (
+        aiohttp.ClientSession(headers=router.headers(tenant)) as session,
+        session.get(f"{router.url}/v1/export/decisions?{query}") as response,
+    ):
+        body = await response.text()
+    *lines, last = body.splitlines(keepends=True)
+    trailer = json.loads(last.removeprefix("# "))
+    assert hashlib.sha256("".join(lines).encode()).hexdigest() == trailer["checksum_sha256"]
+    assert ['a,"b"'] * 3 == [row["session_id"] for row in csv.DictReader(lines)]
+
+
+async def test_a_key_made_in_a_shell_is_in_force_until_it_is_revoked(
+    start: Start, config: RouterConfig, redis: "Redis", kafka: KafkaBackend, capsys: pytest.CaptureFixture[str]
+):
+    tenant = f"{kafka.prefix}acme"
+    await start(config)
+    env = {
+        "REDIS_URL": config.redis.url,
+        "KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "KAFKA_IDEMPOTENT": str(kafka.idempotent).lower(),
+    }
+
+    async def run(*arguments: str) -> str:
+        assert 0 == await asyncio.to_thread(commands.main, [*arguments, "--tenant", tenant], env=env)
+        return capsys.readouterr().out
+
+    secret = (await run("keys", "create", "--key-id", "ci", "--rpm", "60")).splitlines()[-1]
+    key = state.api_key(secret_sha256(secret))
+    stored = msgspec.json.decode(await redis.get(key), type=ApiKey)
+    assert ApiKey(key_id="ci", tenant=tenant, requests_per_minute=60) == stored
+    await run("keys", "revoke", "ci", "--reason", "leaked")
+    assert msgspec.json.decode(await redis.get(key), type=ApiKey).revoked
+    assert "ci  revoked" in await run("keys", "list")
+
+
+async def test_the_decision_log_away_is_503_with_retry_after(start: Start, config: RouterConfig):
+    away = msgspec.structs.replace(config.clickhouse, url=type(config.clickhouse.url)("clickhouse://127.0.0.1:1/x"))
+    router = await start(msgspec.structs.replace(config, clickhouse=away))
+    begin_s = epoch_s()
+    async with (
+        aiohttp.ClientSession(headers=router.headers("acme")) as session,
+        session.get(f"{router.url}/v1/decisions") as response,
+    ):
+        assert (503, "2") == (response.status, response.headers["Retry-After"])
+        assert "SERVICE_UNAVAILABLE" == (await response.json())["error"]["code"]
+    assert epoch_s() - begin_s < config.clickhouse.timeout_s
