@@ -35,6 +35,11 @@ class Selector:
         self._capacity = capacity
         self._plans: OrderedDict[Key, _Kept] = OrderedDict()
 
+    @property
+    def size(self) -> int:
+        """Return how many plans are kept."""
+        return len(self._plans)
+
     def decide(self, request: RoutingRequest, weights: WeightsPublished, *, seed: int) -> Decision:
         """Return what `selection.decide` returns for the same arguments. Raises NoCandidateError."""
         key = self._key(request, weights)

@@ -1,0 +1,40 @@
+"""Expected cost comes from what was paid, and models nobody called are priced on the same requests."""
+
+import pytest
+
+from libs.contracts.events import ModelEstimates
+from libs.routing.operations import Operations, with_operations
+from tests.unit.libs.routing.builders import a_model, catalogue, known
+
+MODELS = catalogue(a_model("used", price=1.0), a_model("unused", price=2.0), a_model("unpriced", price=None))
+ESTIMATES = dict.fromkeys(MODELS, known(0.5))
+SEEN = Operations(requests=10, errors=2, fresh_input=100_000, output=10_000, cost_micro_usd=140_000, latency_ms=5_000)
+
+
+def found(operations: dict[str, Operations]) -> dict[str, ModelEstimates]:
+    return with_operations(ESTIMATES, operations, MODELS)
+
+
+def test_what_was_paid_and_how_long_it_took() -> None:
+    used = found({"used": SEEN})["used"]
+    assert pytest.approx((14_000.0, 500.0, 2 / 12)) == (used.cost_micro_usd, used.latency_ms, used.error_rate)
+
+
+def test_an_unused_model_costs_what_the_same_requests_would_at_its_price() -> None:
+    unused = found({"used": SEEN})["unused"]
+    assert (28_000.0, None, None) == (unused.cost_micro_usd, unused.latency_ms, unused.error_rate)
+
+
+def test_a_wordier_model_than_its_price_suggests_comes_out_dearer_with_every_request() -> None:
+    wordy = Operations(requests=100, fresh_input=1_000_000, output=900_000, cost_micro_usd=9_200_000)
+    cost = found({"used": SEEN, "unused": wordy})
+    assert cost["unused"].cost_micro_usd > 80_000
+
+
+def test_nothing_seen_is_nothing_known() -> None:
+    assert ESTIMATES == found({})
+
+
+def test_a_model_without_a_price_has_only_what_was_paid() -> None:
+    assert found({"used": SEEN})["unpriced"].cost_micro_usd is None
+    assert 14_000.0 == found({"unpriced": SEEN})["unpriced"].cost_micro_usd
