@@ -38,8 +38,8 @@ class KafkaSender:
         """Return once the broker has acknowledged all *messages*; see `Sender`."""
         async with self._sending:
             try:
-                producer = await self._connected()
                 async with asyncio.timeout(self._settings.request_timeout_s * 2):
+                    producer = await self._connected()
                     for batches in self._rounds(producer, messages, await _partitions(producer, messages)):
                         await _send_batches(producer, batches)
             except (MessageSizeTooLargeError, RecordTooLargeError) as error:
@@ -49,7 +49,7 @@ class KafkaSender:
                 raise SendError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Give up what is being sent and close the connection."""
         await self._disconnect()
 
     async def _connected(self) -> AIOKafkaProducer:
@@ -71,14 +71,15 @@ class KafkaSender:
         return self._producer
 
     async def _disconnect(self) -> None:
-        # An idempotent producer that lost a batch cannot go on: its sequence has a hole. A new one can.
+        # An idempotent producer that lost a batch cannot go on, its sequence has a hole: a new one can. What it still holds
+        # is failed first, since closing waits for it; once closed nothing is in flight that could arrive late.
         producer, self._producer = self._producer, None
         if producer is None:
             return
+        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001 - there is no public abort
         try:
-            async with asyncio.timeout(self._settings.request_timeout_s):
-                await producer.stop()
-        except (KafkaError, OSError, TimeoutError) as error:
+            await producer.stop()
+        except (KafkaError, OSError) as error:
             log.warning("kafka.close_failed", reason=f"{type(error).__name__}: {error}")
 
     @property

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 RECONNECT_S = 1.0
 # How long the broker may hold an answer to gather more: part of the latency from event to effect.
 FETCH_WAIT_MS = 50
+# A group's join is answered when all members have come: far later than an ordinary request.
+JOIN_TIMEOUT_MS = 60_000
 
 
 class PartitionsDifferError(Exception):
@@ -101,11 +103,12 @@ class KafkaSource:
 
     async def beginning_offsets(self, partition: int) -> dict[str, int]:
         """Return the first offset still kept, per topic."""
-        return _by_topic(await self._active().beginning_offsets(self._places(frozenset({partition}))))
+        begins = await self._active().beginning_offsets(self._places(frozenset({partition})))
+        return {place.topic: offset for place, offset in begins.items()}
 
     async def end_offsets(self, partition: int) -> dict[str, int]:
         """Return the offset of the next record, per topic."""
-        return _by_topic(await self._active().end_offsets(self._places(frozenset({partition}))))
+        return await self._probe.end_offsets(self._topics, partition)
 
     async def read_one(self, topic: str, partition: int, offset: int) -> Record | None:
         """Return the record at *offset*, or None."""
@@ -137,7 +140,7 @@ class KafkaSource:
             partition_assignment_strategy=[RangePartitionAssignor],
             fetch_max_wait_ms=FETCH_WAIT_MS,
             max_partition_fetch_bytes=max(1 << 20, self._settings.max_message_bytes),
-            **self._settings.connection(),
+            **self._settings.connection() | {"request_timeout_ms": JOIN_TIMEOUT_MS},
         )
 
     async def _count_partitions(self) -> int:
@@ -198,7 +201,3 @@ class _Rebalance(ConsumerRebalanceListener):  # type: ignore[misc] # the client 
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         self._on_assigned(frozenset(place.partition for place in assigned))
-
-
-def _by_topic(offsets: Mapping[TopicPartition, int]) -> dict[str, int]:
-    return {place.topic: offset for place, offset in offsets.items()}
