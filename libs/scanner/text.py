@@ -1,7 +1,7 @@
 """Extraction: every text of an OpenAI-style request body that a model may read, as role-tagged segments."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -48,7 +48,14 @@ class _Body(msgspec.Struct):
     text: Any = None
 
 
-_DECODER: Final = msgspec.json.Decoder(_Body)
+class _Answer(msgspec.Struct):
+    choices: Any = None
+    output: Any = None
+
+
+_BODY_DECODER: Final = msgspec.json.Decoder(_Body)
+_ANSWER_DECODER: Final = msgspec.json.Decoder(_Answer)
+_T = TypeVar("_T")
 
 
 def extract(body: bytes, *, skip: frozenset[Role] = frozenset()) -> tuple[Segment, ...]:
@@ -57,7 +64,17 @@ def extract(body: bytes, *, skip: frozenset[Role] = frozenset()) -> tuple[Segmen
 
     A message without a known role counts as the user's. Raises `msgspec.DecodeError` when the body is not a JSON object.
     """
-    return tuple(segment for segment in _segments(_decode(body)) if segment.role not in skip and segment.text)
+    return tuple(
+        segment for segment in _segments(_decode(body, _BODY_DECODER)) if segment.role not in skip and segment.text
+    )
+
+
+def extract_answer(body: bytes) -> tuple[Segment, ...]:
+    """Return the texts of a model's answer, one segment per choice. Raises `msgspec.DecodeError` when it is not a JSON object."""
+    answer = _decode(body, _ANSWER_DECODER)
+    choices = answer.choices if isinstance(answer.choices, list) else [answer.choices]
+    texts = (joined(part) for part in (*choices, answer.output))
+    return tuple(Segment(role="assistant", text=text) for text in texts if text)
 
 
 def joined(value: object) -> str:
@@ -65,9 +82,9 @@ def joined(value: object) -> str:
     return "\n".join(_strings(value))
 
 
-def _decode(body: bytes) -> _Body:
+def _decode(body: bytes, decoder: "msgspec.json.Decoder[_T]") -> _T:
     try:
-        return _DECODER.decode(body)
+        return decoder.decode(body)
     except RecursionError as error:
         raise msgspec.DecodeError("nested too deeply") from error
 

@@ -22,6 +22,11 @@ class Band(msgspec.Struct, frozen=True, kw_only=True):
         if not 0 <= self.flag <= self.block:
             raise ValueError("a band needs 0 <= flag <= block")
 
+    def limited(self, flag: float | None, block: float | None) -> "Band":
+        """Return this band with the given limits in place of its own; a block limit pulls the flag limit down with it."""
+        limit = self.block if block is None else block
+        return Band(flag=min(self.flag if flag is None else flag, limit), block=limit)
+
     def action(self, score: float) -> Action:
         """Return what to do about `score`."""
         if score >= self.block:
@@ -38,6 +43,13 @@ class Thresholds(msgspec.Struct, frozen=True, kw_only=True):
     def of(self, role: Role) -> Band:
         """Return the band that holds for `role`."""
         return self.by_role.get(role, self.default)
+
+    def limited(self, flag: float | None, block: float | None) -> "Thresholds":
+        """Return these bands with a tenant's own limits, where given, in place of the calibrated ones, for every role."""
+        if flag is None and block is None:
+            return self
+        by_role = {role: band.limited(flag, block) for role, band in self.by_role.items()}
+        return Thresholds(default=self.default.limited(flag, block), by_role=by_role)
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

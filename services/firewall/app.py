@@ -1,0 +1,123 @@
+"""The composition root: which concrete classes the firewall is made of, and in which order they start and stop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+from aiohttp import web
+from redis.asyncio import Redis
+
+from libs.contracts import topics
+from libs.kafka.consumer import run
+from libs.kafka.dead_letters import DeadLetterTopics
+from libs.kafka.publisher import JournaledPublisher
+from libs.kafka.sender import KafkaSender
+from libs.kafka.settings import KafkaSettings
+from libs.kafka.source import KafkaSource
+from libs.kafka.topics_admin import ensure_topics
+from libs.runtime.background import background
+from libs.runtime.clock import epoch_ms, epoch_s
+from libs.runtime.identity import require_identity
+from libs.runtime.redis import redis_resource
+from libs.runtime.server import HEALTH, REGISTRY, new_app
+from libs.scanner.onnx_scanner import OnnxScanner
+from libs.scanner.verdict import Thresholds
+from services.firewall.adapters.redis_policies import RedisPolicies
+from services.firewall.adapters.redis_quarantines import RedisQuarantines
+from services.firewall.config import FirewallConfig
+from services.firewall.consumer import DeepScan, decode
+from services.firewall.handlers import INSPECTOR, add_routes
+from services.firewall.metrics import FirewallMetrics
+from services.firewall.pipeline import Inspector
+
+log = structlog.get_logger(__name__)
+
+GROUP = "deep-scan"
+
+REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
+SCANNER: web.AppKey[OnnxScanner] = web.AppKey("scanner", OnnxScanner)
+CALIBRATED: web.AppKey[Thresholds] = web.AppKey("calibrated", Thresholds)
+METRICS: web.AppKey[FirewallMetrics] = web.AppKey("metrics", FirewallMetrics)
+
+
+def build_app(config: FirewallConfig) -> web.Application:
+    """
+    Return the application.
+
+    The scanner and Redis start first, because both roles need them; the deep scan starts last and stops first, so that its last
+    verdicts still find a scanner. Neither Redis nor Kafka has to be there for the process to start or to answer scans.
+    """
+    secret = config.internal_secret.reveal().encode()
+    app = new_app("firewall", max_body_bytes=config.max_body_bytes, middlewares=[require_identity(secret)])
+    app[METRICS] = FirewallMetrics(app[REGISTRY])
+    app.cleanup_ctx.append(_scanner)
+    app.cleanup_ctx.append(redis_resource(REDIS, config.redis, required=False))
+    if "api" in config.roles:
+        add_routes(app)
+        app.cleanup_ctx.append(lambda app: _api(app, config))
+    if "deep_scan" in config.roles:
+        background(app, "deep_scan", lambda stop: _deep_scan(app, config, stop))
+    return app
+
+
+async def _scanner(app: web.Application) -> AsyncIterator[None]:
+    scanner = app[SCANNER] = OnnxScanner()
+    app[CALIBRATED] = scanner.start()
+
+    async def running() -> None:
+        if not scanner.running:
+            raise RuntimeError("the scanner's thread has died")
+
+    app[HEALTH].add("scanner", running)
+    yield
+    await asyncio.to_thread(scanner.close)
+
+
+async def _api(app: web.Application, config: FirewallConfig) -> AsyncIterator[None]:
+    app[INSPECTOR] = _inspector(app, config, config.scan_deadline_s)
+    yield
+
+
+def _inspector(app: web.Application, config: FirewallConfig, deadline_s: float) -> Inspector:
+    policies = RedisPolicies(
+        app[REDIS], deadline_s=config.redis_deadline_s, keep_s=config.policy_cache_s, clock_s=epoch_s
+    )
+    return Inspector(app[SCANNER], policies, app[METRICS], calibrated=app[CALIBRATED], deadline_s=deadline_s)
+
+
+async def _deep_scan(app: web.Application, config: FirewallConfig, stop: asyncio.Event) -> None:
+    if not await _topics_created(config.kafka, stop):
+        return
+    source = KafkaSource(config.kafka, [topics.TRANSCRIPTS.name], group=GROUP)
+    sender = KafkaSender(config.kafka)
+    publisher = JournaledPublisher(sender, config.journal, max_message_bytes=config.kafka.max_message_bytes)
+    app[HEALTH].add("journal", publisher.check)
+    try:
+        await run(source, _handler(app, config, publisher), DeadLetterTopics(sender), stop=stop, decode=decode)
+    finally:
+        await publisher.close()
+        await sender.close()
+
+
+def _handler(app: web.Application, config: FirewallConfig, publisher: JournaledPublisher) -> DeepScan:
+    return DeepScan(
+        _inspector(app, config, config.deep_scan_deadline_s),
+        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s),
+        publisher,
+        app[METRICS],
+        concurrency=config.deep_scan_concurrency,
+        quarantine_ms=config.quarantine_s * 1_000,
+        now_ms=epoch_ms,
+    )
+
+
+async def _topics_created(settings: KafkaSettings, stop: asyncio.Event) -> bool:
+    # Scans are answered without Kafka, so its absence must not end the process: the deep scan waits.
+    while not stop.is_set():
+        try:
+            await ensure_topics(settings, [topics.TRANSCRIPTS, topics.VERDICTS], timeout_s=5.0)
+        except TimeoutError:
+            log.warning("deep_scan.waiting")
+        else:
+            return True
+    return False

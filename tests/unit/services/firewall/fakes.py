@@ -1,0 +1,89 @@
+"""Fakes of the ports of the firewall, and what tests share."""
+
+from collections.abc import Sequence
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from libs.contracts.events import TranscriptRecorded, VerdictReached
+from libs.contracts.state import FirewallPolicy, Quarantine
+from libs.kafka.ports import PublishError
+from libs.scanner.scanner import FakeScanner, ScannerError
+from libs.scanner.text import Segment
+from libs.scanner.verdict import CLEAN, Band, Thresholds, Verdict
+from services.firewall.metrics import FirewallMetrics
+from services.firewall.pipeline import Inspector
+from services.firewall.ports import StoreUnavailableError
+
+NOW_MS = 1_795_370_400_000
+CALIBRATED = Thresholds(default=Band(flag=0.5, block=0.9))
+BLOCK = Verdict(action="block", score=0.97, category="indirect_injection", role="tool", evidence=("evil",), took_us=150)
+FLAG = Verdict(action="flag", score=0.6, category="indirect_injection", role="tool", took_us=150)
+TOOL_ANSWER = '{"messages":[{"role":"user","content":"read it"},{"role":"tool","tool_call_id":"c","content":"a page"}]}'
+
+TRANSCRIPT = TranscriptRecorded(
+    event_id="r-1",
+    request_id="r-1",
+    tenant="acme",
+    session_id="s-1",
+    created_at_ms=NOW_MS,
+    expires_at_ms=NOW_MS + 1,
+    model="m",
+    provider="p",
+    request=TOOL_ANSWER,
+    response='{"choices":[{"message":{"role":"assistant","content":"done"}}]}',
+)
+
+
+class FakePolicies:
+    def __init__(self) -> None:
+        self.policies: dict[str, FirewallPolicy] = {}
+        self.down = False
+
+    async def of(self, tenant: str) -> FirewallPolicy:
+        if self.down:
+            raise StoreUnavailableError("down")
+        return self.policies.get(tenant, FirewallPolicy())
+
+
+class FakeQuarantines:
+    def __init__(self) -> None:
+        self.sessions: dict[tuple[str, str], Quarantine] = {}
+        self.down = False
+
+    async def put(self, tenant: str, session_id: str, quarantine: Quarantine, *, now_ms: int) -> None:
+        if self.down:
+            raise StoreUnavailableError("down")
+        if quarantine.until_ms > now_ms:
+            self.sessions[tenant, session_id] = quarantine
+
+
+class FakeEvents:
+    def __init__(self) -> None:
+        self.verdicts: list[VerdictReached] = []
+        self.keys: list[tuple[str, bytes]] = []
+        self.down = False
+
+    async def publish_durably(self, topic: str, key: bytes, value: bytes) -> None:
+        if self.down:
+            raise PublishError("down")
+        self.keys.append((topic, key))
+        self.verdicts.append(msgspec.json.decode(value, type=VerdictReached))
+
+
+class World:
+    """An inspector over a scanner that answers by *answers*: text to verdict or error, everything else is clean."""
+
+    def __init__(self, answers: dict[str, Verdict | ScannerError] | None = None) -> None:
+        self.answers = answers or {}
+        self.scanner = FakeScanner(self._answer)
+        self.policies = FakePolicies()
+        self.registry = CollectorRegistry()
+        self.metrics = FirewallMetrics(self.registry)
+        self.inspector = Inspector(self.scanner, self.policies, self.metrics, calibrated=CALIBRATED, deadline_s=1)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(f"firewall_{name}_total", labels) or 0.0
+
+    def _answer(self, segments: Sequence[Segment]) -> Verdict | ScannerError:
+        return next((self.answers[segment.text] for segment in segments if segment.text in self.answers), CLEAN)

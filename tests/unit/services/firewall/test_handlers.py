@@ -1,0 +1,105 @@
+"""The path answers as the wire contract says, errors included."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from libs.contracts import http
+from libs.contracts.state import FirewallPolicy
+from libs.runtime.identity import Identity, require_identity, sign
+from libs.runtime.server import new_app
+from libs.scanner.scanner import ScannerBusyError, ScannerFailedError, ScannerTimeoutError
+from libs.scanner.verdict import Band
+from services.firewall.handlers import INSPECTOR, add_routes
+from tests.unit.services.firewall.fakes import BLOCK, World
+
+SECRET = b"between us"
+IDENTITY = Identity(tenant="acme", key_id="k1", permissions=("read",), expires_at=2**40)
+
+
+class Client:
+    def __init__(self, session: aiohttp.ClientSession, world: World) -> None:
+        self.world = world
+        self._session = session
+
+    async def scan(self, body: Any, secret: bytes = SECRET) -> tuple[int, Any]:
+        kind: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
+        headers = {http.IDENTITY: sign(IDENTITY, secret)}
+        async with self._session.post("http://service/v1/firewall/scan", headers=headers, **kind) as response:
+            self.headers = response.headers
+            return response.status, await response.json()
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[Client]:
+    world = World({"evil": BLOCK})
+    app = new_app("firewall", max_body_bytes=4096, middlewares=[require_identity(SECRET)])
+    app[INSPECTOR] = world.inspector
+    add_routes(app)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.UnixSite(runner, str(tmp_path / "s")).start()
+    async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(tmp_path / "s"))) as session:
+        yield Client(session, world)
+    await runner.cleanup()
+
+
+async def test_each_input_gets_its_result_in_order_without_evidence(client: Client):
+    status, answer = await client.scan({"inputs": ["fine", "evil"]})
+    assert 200 == status
+    assert ["allow", "block"] == [result["action"] for result in answer["results"]]
+    assert {
+        "action": "block",
+        "score": 0.97,
+        "category": "indirect_injection",
+        "role": "tool",
+        "took_us": 150,
+    } == answer["results"][1]
+
+
+async def test_evidence_is_given_to_who_asks(client: Client):
+    _, answer = await client.scan({"input": "evil", "explain": True})
+    assert ["evil"] == answer["results"][0]["evidence"]
+
+
+async def test_the_tenants_own_limits_hold(client: Client):
+    client.world.policies.policies["acme"] = FirewallPolicy(block_threshold=0.3)
+    assert Band(flag=0.3, block=0.3) == (await client.world.inspector.thresholds_of("acme")).default
+    assert 200 == (await client.scan({"input": "x"}))[0]
+
+
+async def test_without_redis_the_calibrated_limits_hold_and_that_is_counted(client: Client):
+    client.world.policies.down = True
+    assert 200 == (await client.scan({"input": "x"}))[0]
+    assert 1 == client.world.counted("without_policy")
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [(b"{", None), (b"[]", None), ({}, "input"), ({"inputs": [1]}, "inputs.0"), ({"input": "x", "role": "x"}, None)],
+)
+async def test_a_body_that_cannot_be_scanned_names_what_is_wrong(client: Client, body: Any, param: str | None):
+    status, answer = await client.scan(body)
+    assert (400, "BAD_REQUEST", param) == (status, answer["error"]["code"], answer["error"]["param"])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ScannerBusyError(), 503, "SERVICE_UNAVAILABLE"),
+        (ScannerFailedError(), 503, "SERVICE_UNAVAILABLE"),
+        (ScannerTimeoutError(), 504, "GATEWAY_TIMEOUT"),
+    ],
+)
+async def test_no_verdict_is_never_an_allow(client: Client, error: Any, status: int, code: str):
+    client.world.answers["odd"] = error
+    assert (status, code) == ((answer := await client.scan({"inputs": ["fine", "odd"]}))[0], answer[1]["error"]["code"])
+
+
+async def test_a_stranger_is_refused_and_a_large_body_too(client: Client):
+    assert 401 == (await client.scan({"input": "x"}, secret=b"guessed"))[0]
+    assert 413 == (await client.scan({"input": "x" * 5000}))[0]
