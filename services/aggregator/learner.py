@@ -14,7 +14,7 @@ from services.aggregator.domain.change import Change, SessionKey
 from services.aggregator.domain.folding import LearnedEvent, fold, session_of
 from services.aggregator.domain.places import Fingerprint, LogBounds, Place, Resumption
 from services.aggregator.metrics import LearnerMetrics
-from services.aggregator.ports import LearningState, LostOwnershipError, Step
+from services.aggregator.ports import LearningState, LostOwnershipError, OffsetsMovedError, Step
 
 log = structlog.get_logger(__name__)
 
@@ -31,23 +31,24 @@ class Learner:
     Handler, ownership and positions of the consumer loop over `requests` and `feedback`.
 
     Every assignment gets a fresh token from *new_token*: from then on a script of an earlier owner is refused. A partition
-    that another process has claimed is left alone until it is assigned again.
+    that another process has claimed is left alone until it is assigned again. `handle` raises `OffsetsMovedError` when the
+    state was put back or forward under it: the reader starts again from what is stored.
     """
 
     def __init__(
         self,
         state: LearningState,
-        source: Source,
         listener: ChangeListener,
         metrics: LearnerMetrics,
         *,
         new_token: Callable[[], str],
+        clock_ms: Callable[[], int],
     ) -> None:
         self._state = state
-        self._source = source
         self._listener = listener
         self._metrics = metrics
         self._new_token = new_token
+        self._clock_ms = clock_ms
         self._tokens: dict[int, str] = {}
         self._places: dict[int, dict[str, Place]] = {}
         self.lost: set[int] = set()
@@ -72,20 +73,21 @@ class Learner:
             self._places.pop(partition, None)
             self.lost.discard(partition)
 
-    async def positions(self, partition: int, topics: tuple[str, ...]) -> Mapping[str, int]:
-        """Return where each topic is resumed, after writing down those that do not go on where they stood."""
+    async def positions(self, source: Source, partition: int, topics: tuple[str, ...]) -> Mapping[str, int]:
+        """Return where each topic of *source* is resumed; what does not go on where it stood is written down first."""
         known = self._places[partition]
-        beginnings = await self._source.beginning_offsets(partition)
-        ends = await self._source.end_offsets(partition)
+        beginnings, ends = await source.beginning_offsets(partition), await source.end_offsets(partition)
+        bounds = {topic: LogBounds(beginning=beginnings[topic], end=ends[topic]) for topic in topics}
         found = {
-            topic: await self._resume(
-                topic, partition, known.get(topic), LogBounds(beginning=beginnings[topic], end=ends[topic])
-            )
-            for topic in topics
+            topic: await self._resume(source, topic, partition, known.get(topic), bounds[topic]) for topic in topics
         }
-        moved = {topic: item.offset for topic, item in found.items() if item.finding != "resumed"}
-        if moved:
-            await self._state.begin(partition, self._tokens[partition], moved)
+        begun = {
+            topic: Place(next_offset=item.offset, epoch_ms=self._epoch_ms(item, known.get(topic)))
+            for topic, item in found.items()
+            if item.finding != "resumed"
+        }
+        if begun:
+            await self._state.begin(partition, self._tokens[partition], begun)
         return {topic: item.offset for topic, item in found.items()}
 
     async def handle(self, batch: Batch[LearnedEvent]) -> None:
@@ -95,6 +97,9 @@ class Learner:
             return
         try:
             change = await self._apply(batch, token)
+        except OffsetsMovedError:
+            self._metrics.refused.labels("offsets").inc()
+            raise
         except LostOwnershipError:
             self.lost.add(batch.partition)
             self._metrics.refused.labels("owner").inc()
@@ -114,9 +119,16 @@ class Learner:
         applied = await self._state.apply(batch.partition, token, change, _steps(batch))
         return change if applied else None
 
-    async def _resume(self, topic: str, partition: int, place: Place | None, bounds: LogBounds) -> Resumption:
+    def _epoch_ms(self, found: Resumption, place: Place | None) -> int:
+        if found.finding == "reborn":
+            return self._clock_ms()
+        return place.epoch_ms if place else 0
+
+    async def _resume(
+        self, source: Source, topic: str, partition: int, place: Place | None, bounds: LogBounds
+    ) -> Resumption:
         last = place.last if place else None
-        record = await self._source.read_one(topic, partition, last.offset) if last else None
+        record = await source.read_one(topic, partition, last.offset) if last else None
         found = places.resume(place, bounds, fingerprint_of(record) if record else None)
         if found.finding in ("reborn", "expired"):
             self._metrics.surprises.labels(found.finding).inc()

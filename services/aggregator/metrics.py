@@ -1,6 +1,10 @@
 """The aggregator's metrics, all of them."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from collections.abc import Callable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from libs.runtime.metrics import LATENCY_BUCKETS_S
 from services.aggregator.domain.change import Change
@@ -58,6 +62,27 @@ class SinkMetrics:
         self.waits = Counter("aggregator_sink_waits", "Waits for ClickHouse.", registry=registry)
 
 
-def lag_gauge(registry: CollectorRegistry) -> Gauge:
-    """Return the gauge of records that wait in Kafka, by role, topic and partition."""
-    return Gauge("aggregator_lag_records", "Records not yet read.", ["role", "topic", "partition"], registry=registry)
+class LagCollector(Collector):
+    """Records that wait in Kafka, asked for when somebody scrapes: role → a function from (topic, partition) to records."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._roles: dict[str, Callable[[], Mapping[tuple[str, int], int]]] = {}
+        registry.register(self)
+
+    def watch(self, role: str, lag: Callable[[], Mapping[tuple[str, int], int]]) -> None:
+        """Ask *lag* for *role* from now on."""
+        self._roles[role] = lag
+
+    def forget(self, role: str) -> None:
+        """Ask no more for *role*."""
+        self._roles.pop(role, None)
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the gauge."""
+        gauge = GaugeMetricFamily(
+            "aggregator_lag_records", "Records not read yet.", labels=["role", "topic", "partition"]
+        )
+        for role, lag in self._roles.items():
+            for (topic, partition), records in lag().items():
+                gauge.add_metric([role, topic, str(partition)], records)
+        yield gauge

@@ -7,6 +7,7 @@ import msgspec
 
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import Changed, TenantPolicy
+from libs.routing.pool import Pool
 from services.aggregator.domain.change import Change, SessionKey, TaskKey
 from services.aggregator.domain.folding import Known
 from services.aggregator.domain.measures import TenantStatistics
@@ -14,6 +15,8 @@ from services.aggregator.domain.places import Fingerprint, Place
 
 MarkKind: TypeAlias = Literal["dirty", "stale", "pool"]
 Marks: TypeAlias = Mapping[str, bytes]
+Sums: TypeAlias = Mapping[TaskKey, Mapping[str, int]]
+"""(tenant, task) → field → integer other than 0; a tenant's counters stand under task `COUNTERS`."""
 
 
 class LostOwnershipError(Exception):
@@ -50,8 +53,11 @@ class LearningState(Protocol):
     async def claim(self, partition: int, token: str) -> dict[str, Place]:
         """Make *token* the owner, so that no earlier owner can write any more, and return topic → place."""
 
-    async def begin(self, partition: int, token: str, offsets: Mapping[str, int]) -> None:
-        """Set the next offsets of topics that are not resumed where they stood; raises `LostOwnershipError`."""
+    async def begin(self, partition: int, token: str, begun: Mapping[str, Place]) -> None:
+        """Set the places of topics that are not resumed where they stood; raises `LostOwnershipError`."""
+
+    async def places(self, partition: int) -> dict[str, Place]:
+        """Return topic → place."""
 
     async def load(self, partition: int, touched: Mapping[SessionKey, Sequence[str]]) -> dict[SessionKey, Known]:
         """Return what is known of sessions; *touched* maps each to the request ids that are being looked for."""
@@ -64,7 +70,7 @@ class LearningState(Protocol):
         """
 
     async def marks(self, partition: int, kind: MarkKind) -> Marks:
-        """Return what is marked for recomputation: `"<tenant> <task>"` (kind `pool`: task) → a value that renewal changes."""
+        """Return what is marked for recomputation: `"<tenant> <task>"` (task `COUNTERS` for these; kind `pool`: task) → a value that renewal changes."""
 
     async def settle(self, partition: int, kind: MarkKind, marks: Marks) -> None:
         """Take *marks* away, except those that were renewed since they were read."""
@@ -91,6 +97,9 @@ class Statistics(Protocol):
     async def index(self) -> frozenset[TaskKey]:
         """Return every (tenant, task) that has ever been observed."""
 
+    async def sums(self) -> Sums:
+        """Return everything."""
+
 
 class Weights(Protocol):
     """Published weights by scope (a tenant or the pool)."""
@@ -109,6 +118,26 @@ class Weights(Protocol):
 
     async def announce(self, changed: Changed) -> None:
         """Tell gateways."""
+
+
+class PoolSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The pool as it stands; *stamp* tells whether it was replaced since."""
+
+    pool: Pool
+    stamp: str
+
+
+class PoolStore(Protocol):
+    """The shared pool, and the lease of the one process that recomputes it."""
+
+    async def read(self) -> PoolSnapshot:
+        """Return the pool, empty before the first."""
+
+    async def replace(self, read: PoolSnapshot, new: Pool) -> bool:
+        """Store *new* in place of *read*, or return False when somebody else has stored one since."""
+
+    async def lease(self, token: str, ttl_s: float) -> bool:
+        """Take or renew the lease for *ttl_s*, or return False while another process holds it."""
 
 
 class Policies(Protocol):
@@ -136,10 +165,16 @@ class EventLog(Protocol):
     """The log out again, for rebuilding and verifying."""
 
     def events(self, partition: int) -> AsyncIterator[Sequence[LoggedEvent]]:
-        """Yield the requests and feedback of one partition, session by session, in chunks."""
+        """Yield the requests and feedback of one partition in chunks, in any order."""
 
     async def count(self, partition: int) -> int:
         """Return how many events `events` will yield."""
 
     async def places(self, partition: int) -> dict[str, Place]:
         """Return topic → where its log continues after the rows stored."""
+
+    async def newest_weights(self) -> Sequence[WeightsPublished]:
+        """Return the newest weights of every scope."""
+
+    async def sums(self, applied: Mapping[int, Mapping[str, Place]]) -> Sums:
+        """Return the sums over the rows that *applied* (partition → topic → place) says are applied."""

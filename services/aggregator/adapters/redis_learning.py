@@ -53,6 +53,10 @@ class RedisLearning:
     async def claim(self, partition: int, token: str) -> dict[str, Place]:
         """Make *token* the owner; nothing can move once it is, so the places are read afterwards."""
         await self._redis.set(_owner(partition), token)
+        return await self.places(partition)
+
+    async def places(self, partition: int) -> dict[str, Place]:
+        """Return topic → place."""
         stored = cast(Stored, await self._redis.hgetall(_offsets(partition)))
         return places.parse_places({field.decode(): value.decode() for field, value in stored.items()})
 
@@ -71,10 +75,10 @@ class RedisLearning:
             if key != _owner(partition).encode():
                 await self._redis.unlink(key)
 
-    async def begin(self, partition: int, token: str, offsets: Mapping[str, int]) -> None:
-        """Set the next offsets of topics."""
-        pairs = [part for topic, offset in offsets.items() for part in (topic, str(offset))]
-        answer = await self._begin(keys=[_owner(partition), _offsets(partition)], args=[token, *pairs])
+    async def begin(self, partition: int, token: str, begun: Mapping[str, Place]) -> None:
+        """Set the places of topics."""
+        parts = [part for topic, place in begun.items() for part in (topic, *_stored_place(place))]
+        answer = await self._begin(keys=[_owner(partition), _offsets(partition)], args=[token, *parts])
         _judge(answer, partition)
 
     async def load(self, partition: int, touched: Mapping[SessionKey, Sequence[str]]) -> dict[SessionKey, Known]:
@@ -183,6 +187,10 @@ def _known(fields: Stored, request_ids: Sequence[str], met: Sequence[int]) -> Kn
         record=sessions.parse({field.decode(): value for field, value in fields.items()}),
         seen=frozenset(request_id for request_id, known in zip(request_ids, met, strict=True) if known),
     )
+
+
+def _stored_place(place: Place) -> tuple[str, str, str]:
+    return str(place.next_offset), place.last.text() if place.last else "", str(place.epoch_ms)
 
 
 def _place(step: Step) -> list[str]:

@@ -6,8 +6,9 @@ from redis.asyncio import Redis
 
 from services.aggregator.adapters.redis_learning import counters_key, index_key, statistics_key
 from services.aggregator.domain import measures
-from services.aggregator.domain.change import TaskKey
+from services.aggregator.domain.change import COUNTERS, TaskKey
 from services.aggregator.domain.measures import TenantStatistics
+from services.aggregator.ports import Sums
 
 
 class RedisStatistics:
@@ -39,11 +40,27 @@ class RedisStatistics:
 
     async def index(self) -> frozenset[TaskKey]:
         """Read every partition's index."""
+        return frozenset(key for key in await self._observed() if key[1] != COUNTERS)
+
+    async def sums(self) -> Sums:
+        """Read statistics and counters one by one."""
+        found = {key: await self._total(key) for key in sorted(await self._observed())}
+        return {key: fields for key, fields in found.items() if fields}
+
+    async def _observed(self) -> frozenset[TaskKey]:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for partition in self._partitions:
                 pipeline.smembers(index_key(partition))
             answers = await pipeline.execute()
         return frozenset(_task_key(member) for members in answers for member in members)
+
+    async def _total(self, key: TaskKey) -> dict[str, int]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for partition in self._partitions:
+                pipeline.hgetall(
+                    counters_key(partition, key[0]) if key[1] == COUNTERS else statistics_key(partition, key)
+                )
+            return measures.total(map(_integers, await pipeline.execute()))
 
 
 def _integers(fields: dict[bytes, bytes]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from libs.contracts.events import FeedbackReceived, RequestCompleted
 from libs.routing import credit
 from libs.routing.credit import Hop, Rating, SessionRecord
 from services.aggregator.domain import measures, sessions
-from services.aggregator.domain.change import Change, SessionEdit, SessionKey, TaskKey
+from services.aggregator.domain.change import COUNTERS, Change, SessionEdit, SessionKey, TaskKey
 
 LearnedEvent: TypeAlias = RequestCompleted | FeedbackReceived
 
@@ -64,6 +64,8 @@ class _Tally:
 
     def count(self, tenant: str, name: str, gain: int) -> None:
         _add(self.counters.setdefault(tenant, {}), [(name, gain)])
+        if gain:
+            self.observed.add((tenant, COUNTERS))
 
     def change(self) -> Change:
         return Change(

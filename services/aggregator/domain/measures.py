@@ -7,6 +7,7 @@ import msgspec
 
 from libs.contracts.events import RequestCompleted
 from libs.contracts.topics import DAY_MS
+from libs.routing.operations import Operations
 from libs.routing.statistics import Cell, FeedbackSource, Moments
 
 REQUESTS = "requests"
@@ -15,20 +16,6 @@ FAILED_OUTCOMES = ("error", "timeout")
 
 _EVIDENCE = "s"
 _OPERATIONS = "o"
-
-
-class Operations(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model did on one day: requests that it served, attempts that failed on it, and sums over the served ones."""
-
-    requests: int = 0
-    errors: int = 0
-    fresh_input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    reasoning: int = 0
-    cost_micro_usd: int = 0
-    latency_ms: int = 0
 
 
 class TaskStatistics(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,3 +110,14 @@ def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
         for field, value in part.items():
             sums[field] = sums.get(field, 0) + value
     return {field: value for field, value in sums.items() if value}
+
+
+def recent(operations: Mapping[tuple[str, int], Operations], *, since_day: int) -> dict[str, Operations]:
+    """Return model → its operations from *since_day* on."""
+    sums: dict[str, Operations] = {}
+    for (model, day), item in operations.items():
+        if day >= since_day:
+            before = sums.get(model, Operations())
+            names = item.__struct_fields__
+            sums[model] = Operations(**{name: getattr(before, name) + getattr(item, name) for name in names})
+    return sums

@@ -22,10 +22,16 @@ class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """The next offset to apply, and the last applied record's fingerprint where there is one."""
+    """
+    The next offset to apply, and the last applied record's fingerprint where there is one.
+
+    *epoch_ms* is when the present log was begun, 0 for the first one: rows that were stored until then are of earlier logs,
+    and applied whatever their offsets say.
+    """
 
     next_offset: int
     last: Fingerprint | None = None
+    epoch_ms: int = 0
 
 
 class LogBounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,11 +60,15 @@ def fingerprint(*, offset: int, timestamp_ms: int, key: bytes, value: bytes) -> 
 
 
 def parse_places(fields: Mapping[str, str]) -> dict[str, Place]:
-    """Return topic → place from the stored hash: field `<topic>` is the next offset, `<topic>:print` the fingerprint."""
+    """Return topic → place from the stored hash: `<topic>` the next offset, `<topic>:print` and `<topic>:epoch` the rest."""
     return {
-        topic: Place(next_offset=int(value), last=_parse_print(fields.get(f"{topic}:print")))
+        topic: Place(
+            next_offset=int(value),
+            last=_parse_print(fields.get(f"{topic}:print")),
+            epoch_ms=int(fields.get(f"{topic}:epoch", "0")),
+        )
         for topic, value in fields.items()
-        if not topic.endswith(":print")
+        if ":" not in topic
     }
 
 

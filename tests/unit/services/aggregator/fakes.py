@@ -20,6 +20,7 @@ from services.aggregator.ports import (
     OffsetsMovedError,
     Snapshot,
     Step,
+    Sums,
 )
 
 
@@ -58,9 +59,11 @@ class FakeLearning:
     async def is_alive(self, partition: int) -> bool:
         return partition in self.alive
 
-    async def begin(self, partition: int, token: str, offsets: Mapping[str, int]) -> None:
-        state = self._owned(partition, token)
-        state.places |= {topic: Place(next_offset=offset) for topic, offset in offsets.items()}
+    async def begin(self, partition: int, token: str, begun: Mapping[str, Place]) -> None:
+        self._owned(partition, token).places |= begun
+
+    async def places(self, partition: int) -> dict[str, Place]:
+        return dict(self.partitions[partition].places)
 
     async def load(self, partition: int, touched: Mapping[SessionKey, Sequence[str]]) -> dict[SessionKey, Known]:
         state = self.partitions[partition]
@@ -81,8 +84,10 @@ class FakeLearning:
             raise OffsetsMovedError
         self._write(state, change)
         for step in steps:
-            before = state.places[step.topic].last
-            state.places[step.topic] = Place(next_offset=step.next_offset, last=step.last or before)
+            before = state.places[step.topic]
+            state.places[step.topic] = Place(
+                next_offset=step.next_offset, last=step.last or before.last, epoch_ms=before.epoch_ms
+            )
         return True
 
     async def marks(self, partition: int, kind: MarkKind) -> Marks:
@@ -113,17 +118,10 @@ class FakeLearning:
     async def index(self) -> frozenset[TaskKey]:
         return frozenset(key for state in self.partitions for key in state.statistics)
 
-    def statistics(self) -> dict[TaskKey, dict[str, int]]:
-        """Return the sums over all partitions, without zeros."""
-        keys = {key for state in self.partitions for key in state.statistics}
-        totals = {key: measures.total(state.statistics.get(key, {}) for state in self.partitions) for key in keys}
-        return {key: fields for key, fields in totals.items() if fields}
-
-    def counters(self) -> dict[str, dict[str, int]]:
-        """Return the counters over all partitions, without zeros."""
-        tenants = {tenant for state in self.partitions for tenant in state.counters}
-        totals = {t: measures.total(state.counters.get(t, {}) for state in self.partitions) for t in tenants}
-        return {tenant: fields for tenant, fields in totals.items() if fields}
+    async def sums(self) -> Sums:
+        keys = {key for state in self.partitions for key in (*state.statistics, *((t, "") for t in state.counters))}
+        found = {key: measures.total(_of(state, key) for state in self.partitions) for key in keys}
+        return {key: fields for key, fields in found.items() if fields}
 
     def _owned(self, partition: int, token: str) -> FakePartition:
         state = self.partitions[partition]
@@ -148,6 +146,11 @@ class FakeLearning:
 
     def _mark(self, state: FakePartition, kind: MarkKind, fields: Sequence[str]) -> None:
         state.marks[kind] |= {field: str(next(state.changes)).encode() for field in fields}
+
+
+def _of(state: FakePartition, key: TaskKey) -> dict[str, int]:
+    tenant, task = key
+    return state.statistics.get(key, {}) if task else state.counters.get(tenant, {})
 
 
 class FakeWeights:

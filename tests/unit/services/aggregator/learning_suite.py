@@ -26,7 +26,7 @@ class LearningSuite:
     @pytest.fixture
     async def begun(self, state):
         assert {} == await state.claim(0, "me")
-        await state.begin(0, "me", {"requests": 0})
+        await state.begin(0, "me", {"requests": Place(next_offset=0)})
         return state
 
     async def test_a_batch_is_there_with_its_places(self, begun, statistics):
@@ -57,7 +57,7 @@ class LearningSuite:
         with pytest.raises(LostOwnershipError):
             await apply(begun, [request()], [step(0, 1)])
         with pytest.raises(LostOwnershipError):
-            await begun.begin(0, "me", {"requests": 5})
+            await begun.begin(0, "me", {"requests": Place(next_offset=5)})
         assert 0 == (await statistics.of_tenant("acme", [])).requests
         assert {"requests": Place(next_offset=0)} == await begun.claim(0, "me")
         assert (True, False) == (await begun.is_owned(0, "me"), await begun.is_owned(0, "you"))
@@ -73,10 +73,12 @@ class LearningSuite:
         await apply(begun, [], [step(1, 4)])
         assert {"requests": Place(next_offset=4, last=PRINT)} == await begun.claim(0, "me")
 
-    async def test_beginning_again_forgets_the_fingerprint(self, begun):
+    async def test_beginning_again_replaces_the_place_and_the_epoch_stays_from_then_on(self, begun):
         await apply(begun, [request()], [step(0, 1, PRINT)])
-        await begun.begin(0, "me", {"requests": 0})
-        assert {"requests": Place(next_offset=0)} == await begun.claim(0, "me")
+        await begun.begin(0, "me", {"requests": Place(next_offset=0, epoch_ms=77)})
+        assert {"requests": Place(next_offset=0, epoch_ms=77)} == await begun.places(0)
+        await apply(begun, [request()], [step(0, 1, PRINT)])
+        assert {"requests": Place(next_offset=1, last=PRINT, epoch_ms=77)} == await begun.claim(0, "me")
 
     async def test_a_mark_renewed_since_it_was_read_stays(self, begun):
         await apply(begun, [request(), feedback()], [step(0, 2)])
@@ -98,7 +100,7 @@ class LearningSuite:
 
     async def test_requests_mark_what_they_touch_and_ratings_what_they_change(self, begun):
         await apply(begun, [request(), request("r9", session_id="s9", task="coding"), feedback()], [step(0, 3)])
-        assert {"acme chat", "acme coding"} == (await begun.marks(0, "stale")).keys()
+        assert {"acme ", "acme chat", "acme coding"} == (await begun.marks(0, "stale")).keys()
         assert {"acme chat"} == (await begun.marks(0, "dirty")).keys()
         assert {"chat"} == (await begun.marks(0, "pool")).keys()
 
@@ -115,7 +117,7 @@ async def nothing_is_left_to_change(state, log):
     """Apply *log*, and assert that what was stored knows all of it."""
     await state.claim(1, "me")
     await state.forget(1)
-    await state.begin(1, "me", {"requests": 0})
+    await state.begin(1, "me", {"requests": Place(next_offset=0)})
     await apply(state, log, [step(0, 1)], partition=1)
     change = fold(log, await state.load(1, touched(log)))
     assert ({}, {}, {}) == (change.sessions, change.statistics, change.counters)
