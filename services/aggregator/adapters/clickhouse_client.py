@@ -37,7 +37,7 @@ class ClickHouseClient:
 
     async def query(self, statement: str, parameters: Mapping[str, object] | None = None) -> Rows:
         """Return the rows of a query; *parameters* fill `%(name)s`."""
-        return await self._run(lambda client: client.execute(statement, dict(parameters or {})))
+        return await self._run(lambda client: client.execute(statement, dict(parameters) if parameters else None))
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Store *rows* in one block, all or none."""

@@ -1,6 +1,6 @@
 -- Everything that the learner keeps, from the log: rows of (tenant, task, field, value), counters under an empty task.
 -- It repeats the arithmetic of libs/routing/credit.py and of the aggregator's domain in integers, so that equality is exact.
--- %(applied_requests)s and %(applied_feedback)s say which rows the learner has applied.
+-- {applied_requests} and {applied_feedback} say which rows the learner has applied.
 WITH
 hops AS (
     SELECT tenant, session_id, request_id, task, model, intDiv(created_at_ms, 86400000) AS day, session_inferred AS inferred
@@ -35,7 +35,7 @@ reached AS (
 ),
 weighted AS (
     SELECT tenant, task, model, source, day, toInt64(x) AS score,
-        intDiv(1000000, hops_rated) + if(rank < 1000000 % hops_rated, 1, 0) AS weight
+        intDiv(1000000, hops_rated) + if(rank < modulo(1000000, hops_rated), 1, 0) AS weight
     FROM (
         SELECT *,
             toInt64(count() OVER (PARTITION BY tenant, session_id, source)) AS hops_rated,
