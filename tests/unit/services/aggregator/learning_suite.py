@@ -15,9 +15,9 @@ def step(start, next_offset, last=None, topic="requests"):
     return Step(topic=topic, start=start, next_offset=next_offset, last=last)
 
 
-async def apply(state, events, steps, *, partition=0, token="me"):
+async def apply(state, events, steps, *, partition=0):
     known = await state.load(partition, touched(events))
-    return await state.apply(partition, token, fold(events, known), steps)
+    return await state.apply(partition, "me", fold(events, known), steps)
 
 
 class LearningSuite:

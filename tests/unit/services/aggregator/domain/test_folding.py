@@ -1,6 +1,7 @@
 """However a log is ordered, cut into batches or repeated, the sums come out the same, and equal to each session's credit."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -50,7 +51,7 @@ def booked(batches: Iterable[Sequence[LearnedEvent]]) -> Books:
 
 def cut(events: Sequence[LearnedEvent], places: Iterable[int]) -> list[Sequence[LearnedEvent]]:
     bounds = [0, *sorted(place % (len(events) + 1) for place in places), len(events)]
-    return [events[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    return [events[start:end] for start, end in pairwise(bounds)]
 
 
 def evidence(books: Books, task: str = "chat", tenant: str = "acme") -> dict[tuple[str, str], tuple[int, int]]:
