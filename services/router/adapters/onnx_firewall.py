@@ -36,13 +36,17 @@ class NullFirewall:
         return FirewallVerdict(action="off")
 
 
-def _bands(thresholds: Thresholds, policy: FirewallPolicy) -> Thresholds:
+def _bands(calibrated: Thresholds, policy: FirewallPolicy) -> Thresholds:
     if policy.flag_threshold is None and policy.block_threshold is None:
-        return thresholds
-    default = thresholds.default
-    block = default.block if policy.block_threshold is None else policy.block_threshold
-    flag = min(default.flag, block) if policy.flag_threshold is None else policy.flag_threshold
-    return Thresholds(default=Band(flag=min(flag, block), block=block))
+        return calibrated
+    by_role = {role: _band(band, policy) for role, band in calibrated.by_role.items()}
+    return Thresholds(default=_band(calibrated.default, policy), by_role=by_role)
+
+
+def _band(band: Band, policy: FirewallPolicy) -> Band:
+    block = band.block if policy.block_threshold is None else policy.block_threshold
+    flag = band.flag if policy.flag_threshold is None else policy.flag_threshold
+    return Band(flag=min(flag, block), block=block)
 
 
 def _verdict(found: Verdict) -> FirewallVerdict:

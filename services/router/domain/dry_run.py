@@ -82,7 +82,9 @@ def session_of(question: Question, key_id: str) -> str:
     metadata = (chat.metadata or {}).get("session_id")
     for given in (*headers, metadata, chat.prompt_cache_key):
         if isinstance(given, str) and given:
-            return given[:MAX_SESSION_ID_CHARS]
+            if len(given) > MAX_SESSION_ID_CHARS:
+                raise RefusedError(f"session id: at most {MAX_SESSION_ID_CHARS} characters", param="session_id")
+            return given
     return inferred_session_id(chat.messages, key_id)
 
 

@@ -1,7 +1,7 @@
 """What a client asks of the decision log: filters, page and time range, read from query parameters."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -14,6 +14,9 @@ MAX_FILTER_CHARS = 256
 LIST_KEYS = ("session_id", "from", "to", "model", "routing_strategy", "limit", "cursor")
 EXPORT_KEYS = ("from", "to", "format")
 FORMATS = ("jsonl", "csv")
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
 
 
 class Filters(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,7 @@ def next_cursor(last: Position, filters: Filters, *, secret: bytes) -> str:
 
 def rfc3339(ms: int) -> str:
     """Return Unix milliseconds as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (_EPOCH + ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def refuse_unknown(query: Mapping[str, str], known: tuple[str, ...]) -> None:
@@ -111,7 +114,8 @@ def _instant(name: str, query: Mapping[str, str]) -> int | None:
         raise _no_instant(name) from error
     if instant.tzinfo is None:
         raise _no_instant(name)
-    return round(instant.timestamp() * 1000)
+    # Rounded up: rows stand at whole milliseconds, and a bound between two of them means the later one.
+    return -((_EPOCH - instant) // _MS)
 
 
 def _no_instant(name: str) -> RefusedError:

@@ -2,15 +2,29 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from libs.contracts.events import ControlChanged, ControlKind
-from libs.contracts.state import Changed
+from libs.contracts.events import (
+    ControlChanged,
+    ControlKind,
+    FeedbackReceived,
+    FirewallVerdict,
+    RequestCompleted,
+    WeightsPublished,
+)
+from libs.contracts.state import POOL, Changed, FirewallPolicy, SessionState
 from services.router.domain.entities import Entry, Place, Ref, ref_of
 from services.router.domain.projection import project
-from services.router.ports import BusyError, ControlLogUnavailableError
+from services.router.domain.queries import Filters, Page
+from services.router.domain.transcripts import Turn
+from services.router.ports import (
+    BusyError,
+    ControlLogUnavailableError,
+    DecisionLogUnavailableError,
+    ScanUnavailableError,
+)
 
 
 class FakeReadModel:
@@ -91,3 +105,93 @@ def _put(store: dict[Any, bytes], key: Any, value: bytes | None) -> None:
         store.pop(key, None)
     else:
         store[key] = value
+
+
+class FakeDecisionLog:
+    """A decision log in memory; `down` makes it unavailable, `broken_after` after that many chunks of an export."""
+
+    def __init__(self) -> None:
+        self.requests: list[RequestCompleted] = []
+        self.given: list[FeedbackReceived] = []
+        self.turns: list[Turn] = []
+        self.down = False
+        self.broken_after: int | None = None
+        self.lands_after = 0
+        self.asked = 0
+
+    async def find(self, tenant: str, request_id: str) -> RequestCompleted | None:
+        """Return one request, once it was asked for `lands_after` times."""
+        self.asked += 1
+        self._check()
+        found = [r for r in self.requests if (r.tenant, r.request_id) == (tenant, request_id)]
+        return found[0] if found and self.asked > self.lands_after else None
+
+    async def page(self, page: Page) -> Sequence[RequestCompleted]:
+        """Return one more than the page."""
+        self._check()
+        rows = sorted(self._matching(page.filters), key=_place, reverse=True)
+        if page.after is not None:
+            rows = [r for r in rows if _place(r) < (page.after.created_at_ms, page.after.request_id)]
+        return rows[: page.limit + 1]
+
+    async def ratings(self, tenant: str, session_ids: Collection[str]) -> Sequence[FeedbackReceived]:
+        """Return every rating of these sessions."""
+        self._check()
+        return [r for r in self.given if r.tenant == tenant and r.session_id in session_ids]
+
+    async def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
+        """Yield requests two at a time."""
+        self._check()
+        rows = sorted(self._matching(filters), key=_place)
+        for number, start in enumerate(range(0, len(rows), 2)):
+            if number == self.broken_after:
+                raise DecisionLogUnavailableError("broken")
+            yield rows[start : start + 2]
+
+    async def transcripts(self, tenant: str, session_id: str) -> Sequence[Turn]:
+        """Return the stored turns of tenant acme's session s1."""
+        self._check()
+        return self.turns if (tenant, session_id) == ("acme", "s1") else []
+
+    def _matching(self, filters: Filters) -> list[RequestCompleted]:
+        session_id = filters.session_id
+        return [r for r in self.requests if r.tenant == filters.tenant and session_id in (None, r.session_id)]
+
+    def _check(self) -> None:
+        if self.down:
+            raise DecisionLogUnavailableError("down")
+
+
+class FakeLiveState:
+    """Weights by scope and sessions by id."""
+
+    def __init__(self) -> None:
+        self.published: dict[str, WeightsPublished] = {}
+        self.sessions: dict[str, SessionState] = {}
+
+    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
+        """Return the tenant's, else the pool's."""
+        return self.published.get(tenant) or (self.published.get(POOL) if consume else None)
+
+    async def session(self, tenant: str, session_id: str) -> SessionState:
+        """Return what is remembered."""
+        return self.sessions.get(session_id, SessionState())
+
+
+class FakeFirewall:
+    """Finds `verdict` in everything, or fails where it is None."""
+
+    def __init__(self) -> None:
+        self.verdict: FirewallVerdict | None = FirewallVerdict(action="allow")
+        self.scanned: list[bytes] = []
+
+    async def scan(self, body: bytes, policy: FirewallPolicy) -> FirewallVerdict:
+        """Return the verdict."""
+        self.scanned.append(body)
+        if self.verdict is None:
+            raise ScanUnavailableError("down")
+        return self.verdict
+
+
+def _place(event: RequestCompleted) -> tuple[int, str]:
+    return event.created_at_ms, event.request_id
