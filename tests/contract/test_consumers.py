@@ -33,8 +33,6 @@ FULLEST = [
 
 @pytest.fixture
 def decode(service: str) -> Decode:
-    if importlib.util.find_spec(f"services.{service}.consumer") is None:
-        pytest.skip(f"services.{service} has no consumer module yet")
     found: Decode = importlib.import_module(f"services.{service}.consumer").decode
     return found
 

@@ -10,7 +10,7 @@ from libs.kafka.topics_admin import TopicSpec, ensure_topics
 
 class TopicsFirstSender:
     """
-    A `Sender` that creates *topics* before its first message.
+    A `Sender` that creates *topics* before its first message, and again after each failure: the broker may be a new one.
 
     A broker that invents a topic gives it a partition count of its own, and a session's events would no longer meet. Raises
     `TopicError` where a topic is not as the table says.
@@ -26,7 +26,11 @@ class TopicsFirstSender:
         """Write *messages*; see `Sender`."""
         if not self._created:
             await self._create()
-        await self._sender.send(messages)
+        try:
+            await self._sender.send(messages)
+        except SendError:
+            self._created = False
+            raise
 
     async def _create(self) -> None:
         try:
