@@ -38,8 +38,15 @@ class Breaker:
         circuit.probe_until_s = now_s + circuit.open_s
         return True
 
+    def began(self, model: str) -> None:
+        """Note the first bytes of a stream: the circuit closes on trial, one failure opens it again."""
+        circuit = self._circuits.get(model)
+        if circuit is not None and circuit.open_until_s is not None:
+            circuit.open_until_s = None
+            circuit.failures = self._settings.failures - 1
+
     def succeeded(self, model: str) -> None:
-        """Note an answer: the circuit closes."""
+        """Note a whole answer: the circuit closes, and past failures are forgotten."""
         self._circuits.pop(model, None)
 
     def failed(self, model: str, now_s: float) -> None:

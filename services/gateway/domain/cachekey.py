@@ -35,6 +35,6 @@ def cache_digest(key: CacheKey, body: bytes, *, ignore_keys: Iterable[str] = ())
         fields: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         kept = {name: value for name, value in fields.items() if name not in ignored}
         canonical = msgspec.json.encode([key, kept], order="deterministic")
-    except (msgspec.DecodeError, OverflowError):
+    except msgspec.DecodeError:
         return None
     return hashlib.sha256(canonical).hexdigest()

@@ -117,7 +117,7 @@ class Attempts:
         try:
             self._check_circuit(model)
             served = await self._call(model, order)
-            self._breaker.succeeded(model.id)
+            self._note_answer(model, order)
             outcome, status = "ok", served.answer.status
         except RefusedError as refusal:
             self._breaker.succeeded(model.id)
@@ -141,10 +141,20 @@ class Attempts:
             )
         return served
 
+    def completed(self, model: Model) -> None:
+        """Note that a stream of *model* came to its end."""
+        self._breaker.succeeded(model.id)
+
     def broke(self, model: Model, log: list[Attempt], reason: str) -> None:
         """Correct the last attempt in *log*: *model* began to answer and failed on the way."""
         self._breaker.failed(model.id, self._now_s())
         log[-1] = msgspec.structs.replace(log[-1], outcome=_outcome(reason), error=reason)
+
+    def _note_answer(self, model: Model, order: Order) -> None:
+        if order.stream:
+            self._breaker.began(model.id)
+        else:
+            self._breaker.succeeded(model.id)
 
     def _check_circuit(self, model: Model) -> None:
         now_s = self._now_s()

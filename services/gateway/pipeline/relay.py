@@ -135,6 +135,7 @@ class Relay:
 
     def _answered(self) -> None:
         self._close()
+        self._attempts.completed(self._served.model)
         self._settlement.answered(self._trace, self._assembled)
 
     def _end(self, status: Status, http_status: int, code: ErrorCode | None) -> None:

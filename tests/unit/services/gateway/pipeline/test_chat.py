@@ -1,0 +1,392 @@
+"""One request through all stages: what the client gets, what was sent upstream, and the one event that tells of it."""
+
+import json
+
+import pytest
+
+from libs.contracts.events import Usage
+from libs.contracts.state import FirewallPolicy, Plan, Quarantine, RoutingRule, RuleTarget, SessionState
+from libs.scanner.verdict import Verdict
+from services.gateway.domain.caller import Caller
+from tests.unit.services.gateway.fakes import (
+    NOW_MS,
+    REQUEST_ID,
+    SECRET,
+    Reply,
+    World,
+    bytes_of,
+    caller,
+    completion,
+    error_of,
+    sse,
+    streamed,
+    whole,
+)
+
+HOSTILE = Verdict(action="block", score=0.9, category="prompt_injection", role="user")
+ODD = Verdict(action="flag", score=0.6, category="prompt_injection", role="user")
+
+
+async def test_a_plain_answer_passes_unmodified_and_is_accounted():
+    world = World()
+    answer = await world.ask(headers={"floopy-session-id": "s"})
+    headers = dict(answer.headers)
+    assert (200, completion("from a")) == (answer.status, answer.body)
+    assert {
+        "content-type": "application/json",
+        "x-request-id": REQUEST_ID,
+        "Floopy-Cache": "off",
+        "Floopy-Session-Id": "s",
+        "Floopy-Provider": "p",
+        "Floopy-Model": "a",
+    } == headers
+    event = world.event
+    assert ("ok", 200, "a", "p", "chatcmpl-1", "s", False) == (
+        event.status,
+        event.http_status,
+        event.model,
+        event.provider,
+        event.completion_id,
+        event.session_id,
+        event.session_inferred,
+    )
+    assert (Usage(fresh_input=10, output=5), False, 60) == (event.usage, event.usage_estimated, event.cost_micro_usd)
+    assert ["ok"] == [attempt.outcome for attempt in event.attempts]
+    assert event.decision.strategy == "passthrough"
+    assert 0 < event.timings.upstream_us < event.timings.total_us
+
+
+async def test_an_answer_without_usage_is_estimated_and_says_so():
+    world = World()
+    world.upstream.script["a"] = [whole(usage=None)]
+    await world.ask()
+    assert world.event.usage_estimated
+    assert world.event.usage.fresh_input > 0
+
+
+@pytest.mark.parametrize("secret", [None, "", "sk-2", "x" * 1000])
+async def test_without_a_valid_key_nothing_happens(secret):
+    world = World()
+    answer = await world.ask(secret=secret)
+    assert (401, "INVALID_API_KEY") == (answer.status, error_of(answer)["code"])
+    assert ([], []) == (world.events.requests, world.upstream.calls)
+
+
+async def test_a_key_that_nobody_can_check_may_be_tried_again():
+    world = World()
+    world.directory.away = True
+    answer = await world.ask()
+    assert (503, "1") == (answer.status, dict(answer.headers)["retry-after"])
+
+
+async def test_a_key_without_write_permission_is_refused():
+    world = World(who=caller(key={"permissions": ("read",)}))
+    assert (403, "FORBIDDEN") == ((answer := await world.ask()).status, error_of(answer)["code"])
+    assert world.event.status == "rejected"
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"model": "nobody"}, "model"),
+        ({"model": "rule:none"}, "model"),
+        ({"messages": []}, "messages"),
+        ({"raw": b"{"}, None),
+    ],
+)
+async def test_a_request_that_cannot_be_served_is_refused_and_recorded(body, param):
+    world = World()
+    answer = await world.ask(**body)
+    assert (400, "BAD_REQUEST", param) == (answer.status, (error := error_of(answer))["code"], error["param"])
+    assert ("rejected", 400, "BAD_REQUEST") == (world.event.status, world.event.http_status, world.event.error_code)
+    assert world.event.session_id
+    assert world.upstream.calls == []
+
+
+async def test_over_the_rate_limit_a_request_is_refused_and_not_charged_to_the_month():
+    world = World(who=caller(key={"requests_per_minute": 1}))
+    first, second = await world.ask(), await world.ask()
+    assert "0" == dict(first.headers)["x-ratelimit-remaining-requests"]
+    assert (429, "RATE_LIMIT_EXCEEDED") == (second.status, error_of(second)["code"])
+    assert dict(second.headers)["retry-after"].isdigit()
+    assert [1] == list(world.hot_state.months.values())
+    assert ["ok", "rejected"] == [event.status for event in world.events.requests]
+
+
+async def test_over_the_months_quota_a_request_is_refused():
+    world = World(who=caller(plan=Plan(name="starter", monthly_requests=0)))
+    assert "MONTHLY_LIMIT_EXCEEDED" == error_of(await world.ask())["code"]
+    assert [0] == list(world.hot_state.months.values())
+
+
+class TestFirewall:
+    async def test_a_threat_is_blocked_before_anything_is_sent(self):
+        world = World()
+        world.firewall.verdict = HOSTILE
+        answer = await world.ask()
+        assert (400, "PROMPT_THREAT_DETECTED") == (answer.status, error_of(answer)["code"])
+        assert ("blocked", "block", 0.9) == (
+            world.event.status,
+            world.event.firewall.action,
+            world.event.firewall.score,
+        )
+        assert world.upstream.calls == []
+
+    @pytest.mark.parametrize(("verdict", "mode"), [(HOSTILE, "flag"), (ODD, "flag"), (ODD, "block")])
+    async def test_a_flagged_request_is_served_told_recorded_and_never_cached(self, verdict, mode):
+        world = World(who=caller(firewall=FirewallPolicy(mode=mode), exact_cache=True))
+        world.firewall.verdict = verdict
+        answer = await world.ask()
+        assert (200, "flag") == (answer.status, dict(answer.headers)["Floopy-Firewall"])
+        assert world.event.firewall.action == "flag"
+        assert world.hot_state.cache == {}
+
+    @pytest.mark.parametrize(
+        ("mode", "header", "scans"), [("off", None, 0), ("off", "true", 1), ("block", "false", 1), ("flag", "false", 0)]
+    )
+    async def test_a_client_may_turn_it_on_and_only_turn_off_what_does_not_block(self, mode, header, scans):
+        world = World(who=caller(firewall=FirewallPolicy(mode=mode)))
+        await world.ask(headers={"floopy-llm-security-enabled": header} if header else {})
+        assert scans == len(world.firewall.shown)
+        assert ("off" if scans == 0 else "allow") == world.event.firewall.action
+
+    async def test_a_scan_that_fails_open_serves_but_stores_nothing(self):
+        world = World(who=caller(exact_cache=True))
+        world.firewall.verdict = None
+        assert 200 == (await world.ask()).status
+        assert ("error", {}) == (world.event.firewall.action, world.hot_state.cache)
+        assert 1 == world.metrics.degraded.labels("firewall")._value.get()
+
+    async def test_a_scan_that_fails_closed_refuses(self):
+        world = World(who=caller(firewall=FirewallPolicy(on_failure="closed")))
+        world.firewall.verdict = None
+        answer = await world.ask()
+        assert (503, "SERVICE_UNAVAILABLE") == (answer.status, error_of(answer)["code"])
+        assert world.upstream.calls == []
+
+    @pytest.mark.parametrize(
+        ("mode", "action", "until_ms", "status"),
+        [
+            ("block", "block", NOW_MS + 1000, 400),
+            ("block", "flag", NOW_MS + 1000, 200),
+            ("flag", "block", NOW_MS + 1000, 200),
+            ("off", "block", NOW_MS + 1000, 200),
+            ("block", "block", NOW_MS - 1, 200),
+        ],
+    )
+    async def test_a_quarantined_session_is_met_as_the_policy_says(self, mode, action, until_ms, status):
+        world = World(who=caller(firewall=FirewallPolicy(mode=mode)))
+        world.hot_state.quarantines["t", "s"] = Quarantine(action=action, category=None, until_ms=until_ms)
+        answer = await world.ask(headers={"floopy-session-id": "s"})
+        assert status == answer.status
+        flagged = status == 200 and mode != "off" and until_ms > NOW_MS
+        assert flagged == ("Floopy-Firewall" in dict(answer.headers))
+
+
+class TestExactCache:
+    async def test_the_same_request_is_answered_once_by_a_provider_then_from_the_cache(self):
+        world = World(who=caller(exact_cache=True))
+        first = await world.ask()
+        second = await world.ask(headers={"floopy-session-id": "other"}, user="somebody")
+        assert first.body == second.body
+        assert ["miss", "exact"] == [dict(answer.headers)["Floopy-Cache"] for answer in (first, second)]
+        assert 1 == len(world.upstream.calls)
+        hit = world.events.requests[1]
+        assert ("cache_hit", "exact", "a", 0, None, ()) == (
+            hit.status,
+            hit.cache,
+            hit.model,
+            hit.cost_micro_usd,
+            hit.decision,
+            hit.attempts,
+        )
+        assert 1 == len(world.firewall.shown), "only clean exchanges are stored"
+        assert world.hot_state.aliases["t", "chatcmpl-1"] != "other", "the completion stays with its first session"
+
+    async def test_a_stored_answer_is_streamed_to_who_wants_a_stream(self):
+        world = World(who=caller(exact_cache=True))
+        await world.ask()
+        stream = await bytes_of(await world.ask(stream=True))
+        assert stream.endswith(b"data: [DONE]\n\n")
+        assert b'"content":"from a"' in stream
+
+    async def test_a_streamed_answer_is_stored_as_a_whole_one(self):
+        world = World(who=caller(exact_cache=True))
+        world.upstream.script["a"] = [streamed(*sse("Hel", "lo"))]
+        await bytes_of(await world.ask(stream=True))
+        answer = await world.ask()
+        assert ("exact", "Hello") == (
+            dict(answer.headers)["Floopy-Cache"],
+            json.loads(answer.body)["choices"][0]["message"]["content"],
+        )
+
+    @pytest.mark.parametrize("reply", [whole(reason="length"), whole(reason="content_filter")])
+    async def test_an_answer_cut_short_is_never_stored(self, reply):
+        world = World(who=caller(exact_cache=True))
+        world.upstream.script["a"] = [reply]
+        await world.ask()
+        assert world.hot_state.cache == {}
+
+    @pytest.mark.parametrize(
+        ("headers", "stored"),
+        [
+            ({}, 0),
+            ({"floopy-cache-enabled": "true"}, 1),
+            ({"floopy-cache-enabled": "true", "cache-control": "no-store"}, 0),
+            ({"floopy-cache-enabled": "true", "cache-control": "max-age=0"}, 0),
+        ],
+    )
+    async def test_a_client_says_whether_its_answers_are_stored(self, headers, stored):
+        world = World()
+        await world.ask(headers=headers)
+        assert stored == len(world.hot_state.cache)
+
+    async def test_a_client_can_ask_for_a_fresh_answer(self):
+        world = World(who=caller(exact_cache=True))
+        await world.ask()
+        world.clock.now_ns += 5_000_000_000
+        tiers = [
+            dict((await world.ask(headers={"cache-control": control})).headers)["Floopy-Cache"]
+            for control in ("max-age=9", "max-age=4", "max-age=9", "no-cache")
+        ]
+        assert ["exact", "miss", "exact", "miss"] == tiers
+
+    async def test_a_bucket_keeps_several_variants(self):
+        world = World(who=caller(exact_cache=True))
+        for draw in (0.0, 0.6, 0.1, 0.9):
+            world.draws = [draw]
+            await world.ask(headers={"floopy-cache-bucket-max-size": "2"})
+        assert 2 == len(world.upstream.calls)
+
+    async def test_another_tenant_never_gets_the_answer(self):
+        world = World(who=caller(exact_cache=True))
+        other = Caller(
+            key=caller(key={"tenant": "t2"}).key, policy=caller(exact_cache=True).policy, plan=Plan(name="p")
+        )
+        world.directory = world.pipeline._directory = type(world.directory)(
+            **{SECRET: caller(exact_cache=True), "sk-2": other}
+        )
+        await world.ask()
+        await world.ask(secret="sk-2")
+        assert 2 == len(world.upstream.calls)
+
+
+class TestRouting:
+    async def test_auto_decides_and_keeps_the_session_on_its_model(self):
+        world = World()
+        first = await world.ask(model="auto", headers={"floopy-session-id": "s"})
+        served = dict(first.headers)["Floopy-Model"]
+        assert "feedback_driven" == world.event.decision.strategy
+        assert {"chat": served} == world.hot_state.sessions["t", "s"].pins
+        other = next(name for name in ("a", "b", "c") if name != served)
+        world.hot_state.sessions["t", "s"] = SessionState(pins={"chat": other, "coding": "a"})
+        second = await world.ask(model="auto", headers={"floopy-session-id": "s"})
+        assert other == dict(second.headers)["Floopy-Model"]
+        assert world.events.requests[1].decision.pinned
+        assert {"chat": other, "coding": "a"} == world.hot_state.sessions["t", "s"].pins
+
+    async def test_a_plain_model_is_passed_through_and_pins_nothing(self):
+        world = World()
+        await world.ask(model="b", headers={"floopy-session-id": "s"})
+        assert (["b"], {}) == (world.upstream.models, world.hot_state.sessions)
+
+    async def test_a_model_may_be_named_with_its_provider(self):
+        world = World()
+        assert "c" == dict((await world.ask(model="q/c")).headers)["Floopy-Model"]
+
+    @pytest.mark.parametrize("body", [{"model": "rule:mine"}, {"model": "a"}, {"model": "auto"}])
+    async def test_a_named_or_attached_rule_decides(self, body):
+        rule = RoutingRule(rule_id="r", name="mine", strategy="fallback", targets=(RuleTarget(model="c"),))
+        who = caller(key={"rule_id": "r"})
+        world = World(who=Caller(key=who.key, policy=who.policy, plan=who.plan, rules={"r": rule}))
+        await world.ask(**body)
+        assert (["c"], "r") == (world.upstream.models, world.event.decision.rule_id)
+
+    async def test_a_task_can_be_pinned_by_header(self):
+        world = World()
+        await world.ask(model="auto", headers={"floopy-task": "coding"})
+        assert "coding" == world.event.decision.task
+        assert 400 == (await world.ask(model="auto", headers={"floopy-task": "No Such!"})).status
+
+    async def test_a_provider_can_be_asked_for(self):
+        world = World()
+        await world.ask(model="auto", headers={"floopy-provider": "q"})
+        assert ["c"] == world.upstream.models
+        answer = await world.ask(model="auto", headers={"floopy-provider": "nobody"})
+        assert (400, "floopy-provider") == (answer.status, error_of(answer)["param"])
+
+    async def test_candidates_of_the_policy_bound_auto(self):
+        world = World(who=caller(candidates=("b",)))
+        await world.ask(model="auto")
+        assert ["b"] == world.upstream.models
+
+    async def test_a_model_whose_circuit_is_open_is_left_out(self):
+        world = World(who=caller(candidates=("a", "b")))
+        for _ in range(3):
+            world.breaker.failed("a", 0.0)
+        await world.ask(model="auto")
+        assert ["b"] == world.upstream.models
+        assert [("a", "unavailable")] == [(item.model, item.constraint) for item in world.event.decision.filtered]
+
+
+class TestMemory:
+    async def test_a_given_session_is_its_keys_last_and_its_ids_lead_to_it(self):
+        world = World()
+        await world.ask(headers={"floopy-session-id": "s"})
+        assert {("t", "k"): "s"} == world.hot_state.last_sessions
+        assert {("t", REQUEST_ID): "s", ("t", "chatcmpl-1"): "s"} == world.hot_state.aliases
+
+    async def test_an_inferred_session_is_never_the_last_one(self):
+        world = World()
+        await world.ask()
+        assert {} == world.hot_state.last_sessions
+        assert world.event.session_inferred
+
+    async def test_bodies_are_recorded_only_where_the_plan_keeps_them(self):
+        world = World(who=caller(plan=Plan(name="p", transcript_retention_days=2)))
+        await world.ask()
+        (transcript,) = world.events.transcripts
+        assert completion("from a").decode() == transcript.response
+        assert 2 * 86_400_000 == transcript.expires_at_ms - transcript.created_at_ms
+        without = World()
+        await without.ask()
+        assert [] == without.events.transcripts
+
+    async def test_settling_waits_until_the_answer_is_on_its_way(self):
+        waiting = []
+        world = World(defer=waiting.append)
+        await world.ask()
+        assert [] == world.events.requests
+        for settle in waiting:
+            settle()
+        assert world.event.status == "ok"
+
+
+async def test_what_nobody_expected_is_a_500_and_still_recorded():
+    world = World()
+    world.upstream.script["a"] = [ZeroDivisionError()]
+    answer = await world.ask()
+    assert (500, "INTERNAL_ERROR") == (answer.status, error_of(answer)["code"])
+    assert ("failed", 500) == (world.event.status, world.event.http_status)
+
+
+async def test_the_gateways_own_fields_are_taken_out_before_the_provider_sees_them():
+    world = World()
+    await world.ask(inputs={"name": "x"}, temperature=0.5)
+    assert (["messages", "model", "temperature"], 0.5) == (
+        sorted(world.upstream.calls[0][1]),
+        world.upstream.calls[0][1]["temperature"],
+    )
+
+
+async def test_a_refusal_of_the_provider_reaches_the_client_in_the_providers_words():
+    world = World()
+    body = json.dumps({"error": {"message": "too long", "code": "context_length_exceeded"}}).encode()
+    world.upstream.script["a"] = [Reply(status=400, parts=[body])]
+    answer = await world.ask()
+    assert (400, "too long", "context_length_exceeded") == (
+        answer.status,
+        (error := error_of(answer))["message"],
+        error["code"],
+    )
+    assert ("rejected", 400) == (world.event.status, world.event.http_status)
