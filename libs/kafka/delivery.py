@@ -17,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_BACKOFF_S = 0.1
 LAST_BACKOFF_S = 2.0
+# An acknowledgement that takes longer than this is reported as an outage; it is still waited for.
+STALL_S = 2.0
 
 
 class Delivery:
@@ -112,7 +114,7 @@ class Delivery:
         backoff_s = FIRST_BACKOFF_S
         while True:
             try:
-                await self._sender.send(messages)
+                await self._attempt(messages)
             except SendError as error:
                 self._mark_away(str(error))
             else:
@@ -120,6 +122,15 @@ class Delivery:
                 return
             await asyncio.sleep(backoff_s)
             backoff_s = min(LAST_BACKOFF_S, backoff_s * 2)
+
+    async def _attempt(self, messages: Sequence[Message]) -> None:
+        sending = asyncio.ensure_future(self._sender.send(messages))
+        try:
+            while not (await asyncio.wait([sending], timeout=STALL_S))[0]:
+                self._mark_away("no acknowledgement yet")
+        finally:
+            sending.cancel()
+        sending.result()
 
     def _mark_away(self, reason: str) -> None:
         if self.outage is None:

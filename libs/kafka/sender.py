@@ -5,7 +5,15 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
+from aiokafka.errors import (
+    IllegalOperation,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    ProducerFenced,
+    RecordTooLargeError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from libs.kafka.partitioning import partition_of
@@ -19,14 +27,19 @@ log = structlog.get_logger(__name__)
 OVERHEAD_BYTES = 4096
 MAX_BATCH_BYTES = 1_000_000
 
+# After these a producer refuses everything: an idempotent one whose sequence of batches has a hole, or a closed one.
+FINAL_ERRORS = (OutOfOrderSequenceNumber, ProducerFenced, ProducerClosed, IllegalOperation)
+CLOSE_TIMEOUT_S = 5.0
+
 Batches = dict[tuple[str, int], BatchBuilder]
 
 
 class KafkaSender:
     """
-    A `Sender` that connects on first use, and anew after a failure.
+    A `Sender` that connects on first use, and anew when the client library gave up for good.
 
-    Within one call a partition's messages go out in order, one batch at a time: a failed batch is never overtaken.
+    Within one call a partition's messages go out in order, one batch at a time: a failed batch is never overtaken. A call
+    does not time out: as long as a batch may still arrive nobody should send it again.
     """
 
     def __init__(self, settings: KafkaSettings) -> None:
@@ -38,49 +51,51 @@ class KafkaSender:
         """Return once the broker has acknowledged all *messages*; see `Sender`."""
         async with self._sending:
             try:
-                async with asyncio.timeout(self._settings.request_timeout_s * 2):
-                    producer = await self._connected()
-                    for batches in self._rounds(producer, messages, await _partitions(producer, messages)):
-                        await _send_batches(producer, batches)
+                producer = await self._connected()
+                for batches in self._rounds(producer, messages, await _partitions(producer, messages)):
+                    await _send_batches(producer, batches)
             except (MessageSizeTooLargeError, RecordTooLargeError) as error:
                 raise MessageRefusedError(str(error)) from error
+            except FINAL_ERRORS as error:
+                await self.close()
+                raise SendError(f"{type(error).__name__}: {error}") from error
             except (KafkaError, OSError, TimeoutError) as error:
-                await self._disconnect()
                 raise SendError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
-        """Give up what is being sent and close the connection."""
-        await self._disconnect()
-
-    async def _connected(self) -> AIOKafkaProducer:
-        if self._producer is None:
-            producer = AIOKafkaProducer(
-                acks="all",
-                enable_idempotence=self._settings.idempotent,
-                compression_type=None if self._settings.compression == "none" else self._settings.compression,
-                max_batch_size=self._batch_bytes,
-                max_request_size=self._batch_bytes * 16,
-                **self._settings.connection(),
-            )
-            try:
-                await producer.start()
-            except BaseException:
-                await producer.stop()
-                raise
-            self._producer = producer
-        return self._producer
-
-    async def _disconnect(self) -> None:
-        # An idempotent producer that lost a batch cannot go on, its sequence has a hole: a new one can. What it still holds
-        # is failed first, since closing waits for it; once closed nothing is in flight that could arrive late.
+        """Close the connection; what is on its way has a few seconds to arrive."""
         producer, self._producer = self._producer, None
         if producer is None:
             return
-        producer._message_accumulator.fail_all(KafkaError("given up"))  # noqa: SLF001 - there is no public abort
+        closing = asyncio.create_task(producer.stop())
+        _, late = await asyncio.wait([closing], timeout=CLOSE_TIMEOUT_S)
+        if late:
+            # The client library waits for a broker that is away: its connections are closed under it.
+            log.warning("kafka.given_up", after_s=CLOSE_TIMEOUT_S)
+            closing.cancel()
+            await producer.client.close()
+
+    async def _connected(self) -> AIOKafkaProducer:
+        if self._producer is None:
+            self._producer = await self._connect()
+        return self._producer
+
+    async def _connect(self) -> AIOKafkaProducer:
+        producer = AIOKafkaProducer(
+            acks="all",
+            enable_idempotence=self._settings.idempotent,
+            compression_type=None if self._settings.compression == "none" else self._settings.compression,
+            max_batch_size=self._batch_bytes,
+            max_request_size=self._batch_bytes * 16,
+            **self._settings.connection(),
+        )
         try:
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                await producer.start()
+        except BaseException:
             await producer.stop()
-        except (KafkaError, OSError) as error:
-            log.warning("kafka.close_failed", reason=f"{type(error).__name__}: {error}")
+            raise
+        return producer
 
     @property
     def _batch_bytes(self) -> int:

@@ -105,7 +105,7 @@ class BrokerBehaviour:
         collector = Collector()
 
         async def positions(_partition: int, topics: tuple[str, ...]) -> dict[str, int]:
-            return {name: 3 for name in topics}
+            return dict.fromkeys(topics, 3)
 
         source = world.source(topic, group="external")
         async with consuming(world, source, collector, progress=ExternalOffsets(positions)):
@@ -186,14 +186,16 @@ class BrokerBehaviour:
         await eventually(lambda: publisher.delivery.outage)
         assert "kafka is away" in str(await publisher.check())
         await world.start_broker()
-        await world.create(topic)
         await eventually(lambda: publisher.delivery.delivered == 52)
+        assert await publisher.check() is None
         await publisher.close()
+        if not world.durable:
+            pytest.skip("delivered; but this broker forgets topics when it stops, and acknowledges what it cannot keep")
         collector = Collector()
         async with consuming(world, world.source(topic, group="outage"), collector):
             await eventually(lambda: b"durable" in collector.values)
-        expected = [f"{number}".encode() for number in range(50)] + [b"durable"]
-        assert expected == [value for value in dict.fromkeys(collector.values) if value != b"before"]
+        expected = [b"before", *(f"{number}".encode() for number in range(50)), b"durable"]
+        assert expected == list(dict.fromkeys(collector.values))
 
 
 class BrokenSender:

@@ -38,9 +38,10 @@ class TestTopic(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class World(Protocol):
-    """A broker, and how to connect to it; `joins` says whether consumer groups form quickly enough to test them."""
+    """A broker, and how to connect to it; a `durable` one knows its records after a restart."""
 
     sender: Sender
+    durable: bool
 
     def topic(self, name: str) -> str: ...
 
@@ -59,6 +60,7 @@ class MemoryWorld:
     def __init__(self) -> None:
         self.broker = MemoryBroker(partitions=PARTITIONS)
         self.sender = MemorySender(self.broker)
+        self.durable = True
 
     def topic(self, name: str) -> str:
         return name
@@ -86,6 +88,7 @@ class KafkaWorld:
             bootstrap=backend.bootstrap, idempotent=backend.idempotent, request_timeout_s=3.0, shard="0/1"
         )
         self.sender = KafkaSender(self.settings)
+        self.durable = backend.durable
 
     def topic(self, name: str) -> str:
         return self.backend.prefix + name
