@@ -1,6 +1,7 @@
 """The composition root: which concrete classes the router is made of, and in which order they start and stop."""
 
 import asyncio
+import contextlib
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -22,7 +23,7 @@ from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms
 from libs.runtime.identity import require_identity
 from libs.runtime.redis import redis_resource
-from libs.runtime.server import HEALTH, new_app
+from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
 from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
 from services.router.adapters.kafka_control_log import KafkaControlLog
@@ -34,10 +35,13 @@ from services.router.consumer import Materialiser, decode
 from services.router.control import Control
 from services.router.handlers import decisions, explain, rules, wiring
 from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
+from services.router.metrics import RouterMetrics
+from services.router.ports import PolicyUnavailableError
 
 log = structlog.get_logger(__name__)
 
 GROUP = "router"
+CHECK_S = 5.0
 
 REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
 READ_MODEL: web.AppKey[RedisReadModel] = web.AppKey("read_model", RedisReadModel)
@@ -59,6 +63,7 @@ def build_app(config: RouterConfig) -> web.Application:
     app[wiring.CURSOR_SECRET] = CursorSecret(secret)
     app[wiring.CATALOGUE] = load_catalogue(config.providers_file, os.environ)
     app[wiring.PRIORS] = load_priors()
+    app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
     app.cleanup_ctx.append(redis_resource(REDIS, config.redis))
     app.cleanup_ctx.append(lambda app: _policy(app, config))
     app.cleanup_ctx.append(lambda app: _decisions(app, config.clickhouse))
@@ -100,19 +105,27 @@ async def _firewall(app: web.Application, settings: ExplainSettings) -> AsyncIte
 
 async def _materialise(app: web.Application, settings: KafkaSettings, stop: asyncio.Event) -> None:
     await _topic_created(settings, stop)
-    materialiser = Materialiser(app[READ_MODEL], new_log_id=lambda: uuid.uuid4().hex)
+    materialiser = Materialiser(app[READ_MODEL], app[wiring.METRICS], new_log_id=lambda: uuid.uuid4().hex)
+    source = KafkaSource(settings, [CONTROL_TOPIC.name], group=GROUP)
     sender = KafkaSender(settings)
+    letters = DeadLetterTopics(sender)
     try:
-        await run(
-            KafkaSource(settings, [CONTROL_TOPIC.name], group=GROUP),
-            materialiser,
-            DeadLetterTopics(sender),
-            stop=stop,
-            decode=decode,
-            progress=materialiser,
-        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_watch(materialiser, stop))
+            await run(source, materialiser, letters, stop=stop, decode=decode, progress=materialiser)
     finally:
         await sender.close()
+
+
+async def _watch(materialiser: Materialiser, stop: asyncio.Event) -> None:
+    # A Redis that lost its data is noticed at once, not with the next change of the policy.
+    while not stop.is_set():
+        try:
+            await materialiser.check()
+        except PolicyUnavailableError as error:
+            log.warning("materialiser.unchecked", reason=str(error))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), CHECK_S)
 
 
 async def _topic_created(settings: KafkaSettings, stop: asyncio.Event) -> None:

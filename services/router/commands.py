@@ -28,14 +28,14 @@ from services.router.domain import keys
 from services.router.domain.declared import wishes
 from services.router.domain.entities import Entity, Ref, StoredKey, ref_to
 from services.router.domain.refusals import AbsentError, ConflictError, RefusedError
-from services.router.ports import BusyError, ControlLogUnavailableError
+from services.router.ports import BusyError, ControlLogUnavailableError, PolicyUnavailableError
 
 COMMANDS = ("apply", "keys")
 ACTOR = "cli"
 SECRET_PREFIX = "ag-"  # noqa: S105 - what secrets begin with, so that scanners of leaked secrets can find them
 SECRET_BYTES = 32
 EXIT_FAILED, EXIT_USAGE = 1, 2
-_FAILURES = (BusyError, ConflictError, ControlLogUnavailableError, TimeoutError, OSError)
+_FAILURES = (BusyError, ConflictError, ControlLogUnavailableError, PolicyUnavailableError, TimeoutError, OSError)
 
 
 def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:

@@ -12,6 +12,7 @@ from libs.kafka.ports import Source
 from libs.kafka.record import InvalidRecordError, Record
 from services.router.domain.entities import Place, Ref, ref_of
 from services.router.domain.projection import project
+from services.router.metrics import RouterMetrics
 from services.router.ports import Materialisation
 
 log = structlog.get_logger(__name__)
@@ -43,8 +44,9 @@ class Materialiser:
     applied again as a new log, which ends in the state that the log says.
     """
 
-    def __init__(self, read_model: Materialisation, *, new_log_id: Callable[[], str]) -> None:
+    def __init__(self, read_model: Materialisation, metrics: RouterMetrics, *, new_log_id: Callable[[], str]) -> None:
         self._read_model = read_model
+        self._metrics = metrics
         self._new_log_id = new_log_id
         self._log = ""
 
@@ -57,6 +59,7 @@ class Materialiser:
                 begin = (await source.beginning_offsets(partition))[topic]
                 place = Place(log=self._new_log_id(), offset=begin)
                 await self._read_model.keep_resume_point(place, last_event_id=None)
+                self._metrics.rebuilds.inc()
                 log.info("read_model.rebuilding", log=place.log, from_offset=begin)
             self._log = place.log
             source.seek(topic, partition, place.offset)
@@ -68,11 +71,18 @@ class Materialiser:
             raise ReadModelLostError("the resume point is gone")
         for change, offset in _newest(batch):
             await self._read_model.apply(change, Place(log=self._log, offset=offset))
+            self._metrics.applied.labels(kind=change.kind).inc()
             log.info("control.applied", tenant=change.tenant, kind=change.kind, entity=change.entity_id, offset=offset)
+
+    async def check(self) -> None:
+        """Raise `ReadModelLostError` where the read model that was kept here is gone."""
+        if self._log and await self._read_model.resume_point() is None:
+            raise ReadModelLostError("the resume point is gone")
 
     async def done(self, _source: Source, batch: Batch[Any]) -> None:
         """Remember that *batch* is applied."""
         ((_, next_offset),) = batch.next_offsets.items()
+        self._metrics.next_offset.set(next_offset)
         last = batch.events[-1].event_id if batch.events else None
         await self._read_model.keep_resume_point(Place(log=self._log, offset=next_offset), last_event_id=last)
 

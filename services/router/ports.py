@@ -22,6 +22,10 @@ class ControlLogUnavailableError(Exception):
     """The change was not acknowledged: it may or may not be in the log, repeating it is harmless."""
 
 
+class PolicyUnavailableError(Exception):
+    """The read model or the live state does not answer."""
+
+
 class DecisionLogUnavailableError(Exception):
     """The store of decisions does not answer."""
 
@@ -38,7 +42,7 @@ class ControlLog(Protocol):
 
 
 class ReadModel(Protocol):
-    """The newest state of every entity, as far as the log has been applied."""
+    """The newest state of every entity, as far as the log has been applied; raises `PolicyUnavailableError`."""
 
     async def entry(self, ref: Ref) -> Entry | None:
         """Return the newest change of one entity, None where it never existed."""
@@ -51,7 +55,7 @@ class ReadModel(Protocol):
 
 
 class Materialisation(Protocol):
-    """The writing side of the read model, for the one consumer of the log."""
+    """The writing side of the read model, for the one consumer of the log; raises `PolicyUnavailableError`."""
 
     async def apply(self, change: ControlChanged, place: Place) -> None:
         """Bring the gateways' state in line with *change*, unless something later of the same log has; announce it."""
@@ -86,7 +90,7 @@ class DecisionLog(Protocol):
 
 
 class LiveState(Protocol):
-    """What gateways route by at this moment."""
+    """What gateways route by at this moment; raises `PolicyUnavailableError`."""
 
     async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
         """Return the tenant's weights, else the pool's where it may *consume* them, None on Day 0."""

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 from libs.contracts import state
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import SessionState
+from services.router.adapters.redis_failures import policy_unavailable
 
 
 class RedisLiveState:
@@ -19,12 +20,14 @@ class RedisLiveState:
     async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
         """Return the tenant's weights, else the pool's, else None."""
         for scope in (tenant, state.POOL) if consume else (tenant,):
-            raw = await self._redis.get(state.weights(scope))
+            with policy_unavailable():
+                raw = await self._redis.get(state.weights(scope))
             if raw is not None:
                 return self._weights.decode(raw)
         return None
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered of a session."""
-        raw = await self._redis.get(state.session(tenant, session_id))
+        with policy_unavailable():
+            raw = await self._redis.get(state.session(tenant, session_id))
         return SessionState() if raw is None else self._session.decode(raw)

@@ -10,6 +10,7 @@ from redis.exceptions import LockError
 
 from libs.contracts.events import ControlChanged, ControlKind
 from libs.contracts.state import CHANGES_CHANNEL
+from services.router.adapters.redis_failures import policy_unavailable
 from services.router.domain.entities import Entry, Place, Ref, ref_of
 from services.router.domain.projection import project
 from services.router.ports import BusyError
@@ -58,12 +59,14 @@ class RedisReadModel:
 
     async def entry(self, ref: Ref) -> Entry | None:
         """Return the newest change of one entity."""
-        raw = await self._redis.hget(book_key(ref.tenant), _field(ref))
+        with policy_unavailable():
+            raw = await self._redis.hget(book_key(ref.tenant), _field(ref))
         return None if raw is None else self._entry.decode(raw)
 
     async def entries(self, tenant: str, kind: ControlKind) -> Sequence[Entry]:
         """Return the newest change of each of the tenant's entities of a kind."""
-        book = cast("dict[bytes, bytes]", await self._redis.hgetall(book_key(tenant)))
+        with policy_unavailable():
+            book = cast("dict[bytes, bytes]", await self._redis.hgetall(book_key(tenant)))
         return [self._entry.decode(raw) for field, raw in book.items() if field.startswith(f"{kind}:".encode())]
 
     @asynccontextmanager
@@ -78,7 +81,8 @@ class RedisReadModel:
         )
         async with AsyncExitStack() as stack:
             try:
-                await stack.enter_async_context(lock)
+                with policy_unavailable():
+                    await stack.enter_async_context(lock)
             except LockError as error:
                 raise BusyError(tenant) from error
             yield
@@ -92,12 +96,13 @@ class RedisReadModel:
         """
         ref = ref_of(change)
         entry = Entry(change=change, place=place)
-        await self._keep_newest(
-            keys=[book_key(ref.tenant)], args=[_field(ref), place.log, place.offset, msgspec.json.encode(entry)]
-        )
+        encoded = msgspec.json.encode(entry)
+        with policy_unavailable():
+            await self._keep_newest(keys=[book_key(ref.tenant)], args=[_field(ref), place.log, place.offset, encoded])
         projected, newest = None, await self.entry(ref)
         while newest is not None and newest != projected:
-            await self._project(newest)
+            with policy_unavailable():
+                await self._project(newest)
             projected, newest = newest, await self.entry(ref)
 
     async def resume_point(self) -> Place | None:
@@ -112,10 +117,13 @@ class RedisReadModel:
 
     async def keep_resume_point(self, place: Place, *, last_event_id: str | None) -> None:
         """Remember how far the log is applied."""
-        await self._redis.set(RESUME_KEY, msgspec.json.encode(Resume(place=place, last_event_id=last_event_id)))
+        resume = msgspec.json.encode(Resume(place=place, last_event_id=last_event_id))
+        with policy_unavailable():
+            await self._redis.set(RESUME_KEY, resume)
 
     async def _resume(self) -> Resume | None:
-        raw = await self._redis.get(RESUME_KEY)
+        with policy_unavailable():
+            raw = await self._redis.get(RESUME_KEY)
         return None if raw is None else msgspec.json.decode(raw, type=Resume)
 
     async def _project(self, entry: Entry) -> None:

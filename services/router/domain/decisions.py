@@ -1,12 +1,15 @@
 """Decisions as clients see them: the SDK's keys, the whole trace, the ratings that reached it and one sentence."""
 
 from collections.abc import Iterable, Sequence
+from functools import reduce
 from typing import Any
 
 import msgspec
 
 from libs.contracts.events import FeedbackReceived, RequestCompleted
+from libs.routing.credit import Hop, Rating, SessionRecord, score_of, with_rating
 from libs.routing.explain import explanation as explain_decision
+from libs.routing.statistics import SOURCES
 from services.router.domain.queries import rfc3339
 
 THREATS = frozenset({"flag", "block"})
@@ -80,16 +83,16 @@ def threat_of(event: RequestCompleted) -> str | None:
 
 def reaching(event: RequestCompleted, ratings: Iterable[FeedbackReceived]) -> Sequence[FeedbackReceived]:
     """
-    Return the ratings of *event*'s session that reach this request, by time of arrival.
+    Return the ratings that reach this request, by time of arrival: at most one of each source, as learning has it.
 
-    Of one source about one subject the first counts, as it does in learning.
+    The request's own rating goes before its session's, and the first of a subject before later ones.
     """
-    first: dict[str, FeedbackReceived] = {}
-    for rating in sorted(ratings, key=lambda rating: (rating.received_at_ms, rating.event_id)):
-        about_it = rating.request_id in (None, event.request_id) and rating.session_id == event.session_id
-        if about_it and rating.tenant == event.tenant:
-            first.setdefault(rating.event_id, rating)
-    return list(first.values())
+    mine = [rating for rating in ratings if (rating.tenant, rating.session_id) == (event.tenant, event.session_id)]
+    record = reduce(with_rating, map(_counted, mine), SessionRecord())
+    hop = Hop(request_id=event.request_id, task="", model="", day=0, counted=True, inferred=event.session_inferred)
+    reached = {score_of(record, hop, source) for source in SOURCES}
+    first = sorted((rating for rating in mine if _counted(rating) in reached), key=lambda rating: rating.received_at_ms)
+    return list({rating.source: rating for rating in first}.values())
 
 
 def explanation(event: RequestCompleted) -> str:
@@ -123,6 +126,16 @@ def _trace(event: RequestCompleted, ratings: Sequence[FeedbackReceived]) -> dict
         "error_code": event.error_code,
         "ratings": [msgspec.to_builtins(_rating(rating)) for rating in ratings],
     }
+
+
+def _counted(rating: FeedbackReceived) -> Rating:
+    return Rating(
+        event_id=rating.event_id,
+        source=rating.source,
+        score=rating.score,
+        request_id=rating.request_id,
+        received_at_ms=rating.received_at_ms,
+    )
 
 
 def _rating(rating: FeedbackReceived) -> RatingView:

@@ -13,7 +13,7 @@ from services.router.domain.decisions import view
 from services.router.domain.export import MEDIA_TYPES, Writer, exported
 from services.router.domain.refusals import AbsentError
 from services.router.domain.transcripts import restore
-from services.router.handlers.wiring import CURSOR_SECRET, DECISION_LOG, LIMITS, caller
+from services.router.handlers.wiring import CURSOR_SECRET, DECISION_LOG, LIMITS, METRICS, caller
 from services.router.ports import DecisionLogUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -79,6 +79,9 @@ async def export_decisions(request: web.Request) -> web.StreamResponse:
     except DecisionLogUnavailableError as error:
         log.warning("export.broken", tenant=tenant, rows=writer.rows, reason=str(error))
         reason = "decision_log_unavailable"
+    request.app[METRICS].exported_rows.inc(writer.rows)
+    if reason is not None:
+        request.app[METRICS].truncated_exports.labels(reason=reason).inc()
     await response.write(writer.trailer(reason=reason))
     await response.write_eof()
     return response

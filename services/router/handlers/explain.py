@@ -11,7 +11,7 @@ from libs.runtime.server import json_response, parse_json
 from services.router.domain import dry_run
 from services.router.domain.dry_run import ExplainedChat, Question, Situation
 from services.router.domain.entities import Ref
-from services.router.handlers.wiring import CATALOGUE, CONTROL, FIREWALL, LIVE_STATE, PRIORS, STAMPS, caller
+from services.router.handlers.wiring import CATALOGUE, CONTROL, FIREWALL, LIVE_STATE, METRICS, PRIORS, STAMPS, caller
 from services.router.ports import ScanUnavailableError
 
 
@@ -27,6 +27,7 @@ async def explain(request: web.Request) -> web.Response:
     session_id = dry_run.session_of(question, identity.key_id)
     situation = await _situation(request, identity, session_id)
     verdict = await _verdict(request, question, situation.policy)
+    request.app[METRICS].explained.labels(firewall=verdict.action).inc()
     return json_response(
         dry_run.answer(question, situation, request.app[CATALOGUE], session_id=session_id, verdict=verdict)
     )

@@ -12,6 +12,7 @@ from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY, Identity
 from services.router.control import Control, Order
 from services.router.domain.refusals import AbsentError, ConflictError, RefusedError
+from services.router.metrics import RouterMetrics
 from services.router.ports import (
     BusyError,
     ControlLogUnavailableError,
@@ -19,6 +20,7 @@ from services.router.ports import (
     DecisionLogUnavailableError,
     Firewall,
     LiveState,
+    PolicyUnavailableError,
 )
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -52,9 +54,15 @@ FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
 LIVE_STATE: web.AppKey[LiveState] = web.AppKey("live_state", LiveState)
 PRIORS: web.AppKey[Priors] = web.AppKey("priors", Priors)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
+METRICS: web.AppKey[RouterMetrics] = web.AppKey("metrics", RouterMetrics)
 STAMPS: web.AppKey[Stamps] = web.AppKey("stamps", Stamps)
 
 RETRY_AFTER_S = 2
+_AWAY: dict[type[Exception], tuple[str, str]] = {
+    ControlLogUnavailableError: ("control_log", "The change could not be stored: try again."),
+    DecisionLogUnavailableError: ("decision_log", "The decision log does not answer: try again."),
+    PolicyUnavailableError: ("policy", "The policy cannot be read at the moment: try again."),
+}
 
 
 def caller(request: web.Request, permission: Literal["read", "write"]) -> Identity:
@@ -84,9 +92,7 @@ async def translate_refusals(request: web.Request, handler: Handler) -> web.Stre
         raise ApiError(409, "CONFLICT", str(error)) from error
     except BusyError as error:
         raise ApiError(409, "CONFLICT", "Somebody else is changing the policy: try again.", retry_after_s=1) from error
-    except ControlLogUnavailableError as error:
-        message = "The change could not be stored: try again."
-        raise ApiError(503, "SERVICE_UNAVAILABLE", message, retry_after_s=RETRY_AFTER_S) from error
-    except DecisionLogUnavailableError as error:
-        message = "The decision log does not answer: try again."
+    except (ControlLogUnavailableError, DecisionLogUnavailableError, PolicyUnavailableError) as error:
+        backend, message = _AWAY[type(error)]
+        request.app[METRICS].unavailable.labels(backend=backend).inc()
         raise ApiError(503, "SERVICE_UNAVAILABLE", message, retry_after_s=RETRY_AFTER_S) from error

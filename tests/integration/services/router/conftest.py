@@ -70,7 +70,8 @@ async def record(clickhouse_url: str) -> AsyncIterator[Record]:
 class Router:
     """A router that serves, and clients of it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, app: web.Application, url: str) -> None:
+        self.app = app
         self.url = url
 
     def headers(self, tenant: str, *, permissions: tuple[str, ...] = ("read", "write")) -> dict[str, str]:
@@ -105,10 +106,11 @@ def config(redis_url: str, kafka: KafkaBackend, clickhouse_url: str, tmp_path: P
 @asynccontextmanager
 async def serving(config: RouterConfig) -> AsyncIterator[Router]:
     """Serve until the block ends."""
-    runner = web.AppRunner(build_app(config), shutdown_timeout=0.1)
+    app = build_app(config)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield Router(f"http://127.0.0.1:{runner.addresses[0][1]}")
+    yield Router(app, f"http://127.0.0.1:{runner.addresses[0][1]}")
     await runner.cleanup()
 
 

@@ -9,10 +9,11 @@ from redis.asyncio import Redis
 from libs.contracts import state
 from libs.contracts.events import ControlChanged
 from libs.contracts.state import ApiKey, Changed, Plan, RoutingRule, TenantPolicy
+from libs.runtime.redis import RedisSettings, new_redis
 from services.router.adapters.redis_read_model import RedisReadModel, lock_key
 from services.router.domain.changes import change, plain
 from services.router.domain.entities import Entity, Place, Ref, StoredKey, ref_of, ref_to, rule_ref
-from services.router.ports import BusyError
+from services.router.ports import BusyError, PolicyUnavailableError
 from tests.unit.services.router.fakes import FakeReadModel
 
 Model: TypeAlias = RedisReadModel | FakeReadModel
@@ -116,6 +117,28 @@ async def test_a_tenant_has_one_writer_at_a_time(redis: "Redis", monkeypatch: py
             async with model.exclusive("acme"):
                 pytest.fail("two writers")
     assert not await redis.exists(lock_key("acme"))
+
+
+@pytest.mark.parametrize("method", ["entry", "entries", "apply", "resume_point", "keep_resume_point", "exclusive"])
+async def test_a_redis_that_is_away_is_told_in_the_words_of_the_port(method: str):
+    client = new_redis(RedisSettings(url="redis://127.0.0.1:1/0", retries=0))
+    model, ref = RedisReadModel(client), ref_of(policy(0))
+
+    async def lock() -> None:
+        async with model.exclusive("acme"):
+            pytest.fail("locked")
+
+    calls = {
+        "entry": lambda: model.entry(ref),
+        "entries": lambda: model.entries("acme", "rule"),
+        "apply": lambda: model.apply(policy(1), place(1)),
+        "resume_point": model.resume_point,
+        "keep_resume_point": lambda: model.keep_resume_point(place(1), last_event_id=None),
+        "exclusive": lock,
+    }
+    with pytest.raises(PolicyUnavailableError):
+        await calls[method]()
+    await client.aclose()
 
 
 async def stored(redis: "Redis", key: str, kind: type) -> object:

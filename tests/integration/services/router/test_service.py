@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from libs.contracts import state
 from libs.contracts.state import ApiKey, RoutingRule, secret_sha256
+from libs.runtime.background import SUPERVISOR
 from libs.runtime.clock import epoch_s
 from services.router import commands
 from services.router.config import RouterConfig
@@ -58,6 +59,18 @@ async def test_a_lost_read_model_is_rebuilt_from_the_log(
         while not (await call(router, "GET", "/v1/routing/rules", tenant))[1]["data"]:  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.05)
     assert (200, created) == await call(router, "GET", f"/v1/routing/rules/{created['rule_id']}", tenant)
+
+
+async def test_a_redis_that_loses_its_data_under_way_ends_the_process_which_then_rebuilds(
+    config: RouterConfig, redis: "Redis", kafka: KafkaBackend, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("services.router.app.CHECK_S", 0.05)
+    async with serving(config) as router:
+        await call(router, "POST", "/v1/routing/rules", f"{kafka.prefix}acme", RULE)
+        await redis.flushdb()
+        async with asyncio.timeout(20):
+            await router.app[SUPERVISOR].wait()
+        assert isinstance(router.app[SUPERVISOR].failure, ExceptionGroup)
 
 
 async def test_the_sdk_reads_explains_iterates_and_exports(

@@ -23,6 +23,7 @@ from services.router.ports import (
     BusyError,
     ControlLogUnavailableError,
     DecisionLogUnavailableError,
+    PolicyUnavailableError,
     ScanUnavailableError,
 )
 
@@ -37,14 +38,17 @@ class FakeReadModel:
         self.announced: list[Changed] = []
         self.resume: tuple[Place, str | None] | None = None
         self.busy = False
+        self.down = False
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def entry(self, ref: Ref) -> Entry | None:
         """Return the newest change of one entity."""
+        self._check()
         return self.book.get(ref)
 
     async def entries(self, tenant: str, kind: ControlKind) -> Sequence[Entry]:
         """Return the newest change of each of the tenant's entities of a kind."""
+        self._check()
         return [entry for ref, entry in self.book.items() if (ref.tenant, ref.kind) == (tenant, kind)]
 
     @asynccontextmanager
@@ -80,6 +84,10 @@ class FakeReadModel:
     async def keep_resume_point(self, place: Place, *, last_event_id: str | None) -> None:
         """Remember how far the log is applied."""
         self.resume = (place, last_event_id)
+
+    def _check(self) -> None:
+        if self.down:
+            raise PolicyUnavailableError("down")
 
 
 class FakeControlLog:

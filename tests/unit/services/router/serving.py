@@ -14,10 +14,11 @@ from libs.contracts import http
 from libs.providers.catalogue import Catalogue, Model, Price, Provider
 from libs.routing.priors import load_priors
 from libs.runtime.identity import Identity, require_identity, sign
-from libs.runtime.server import new_app
+from libs.runtime.server import REGISTRY, new_app
 from services.router.control import Control
 from services.router.handlers import decisions, explain, rules, wiring
 from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
+from services.router.metrics import RouterMetrics
 from tests.unit.services.router.fakes import (
     FakeControlLog,
     FakeDecisionLog,
@@ -60,6 +61,7 @@ class World:
         app[wiring.CATALOGUE] = CATALOGUE
         app[wiring.PRIORS] = load_priors()
         app[wiring.LIMITS] = limits
+        app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
         app[wiring.CURSOR_SECRET] = CursorSecret(SECRET)
         app[wiring.DECISION_LOG] = self.decisions
         app[wiring.LIVE_STATE] = self.live

@@ -4,6 +4,7 @@ import asyncio
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from libs.contracts import state
 from libs.contracts.events import ControlChanged, FeedbackReceived, control_key
@@ -16,6 +17,7 @@ from libs.kafka.record import InvalidRecordError, Record
 from services.router.consumer import Materialiser, ReadModelLostError, decode
 from services.router.domain.changes import change
 from services.router.domain.entities import Entity, Place, StoredKey, ref_to, rule_ref
+from services.router.metrics import RouterMetrics
 from tests.unit.services.router.fakes import FakeReadModel
 
 
@@ -44,7 +46,7 @@ class Refusing:
 async def run_until_applied(broker: MemoryBroker, model: FakeReadModel, *, log: str = "log") -> None:
     """Run one materialiser until the resume point is at the end of the log."""
     stop = asyncio.Event()
-    materialiser = Materialiser(model, new_log_id=lambda: log)
+    materialiser = Materialiser(model, RouterMetrics(CollectorRegistry()), new_log_id=lambda: log)
     source = MemorySource(broker, [CONTROL.name], group="router")
     limits = BatchLimits(max_wait_s=0.0, poll_s=0.001)
     running = asyncio.create_task(
@@ -127,7 +129,7 @@ async def test_a_redelivered_older_change_does_not_undo_a_newer_one():
 
 async def test_a_read_model_that_is_lost_under_way_stops_the_consumer():
     model = FakeReadModel()
-    materialiser = Materialiser(model, new_log_id=lambda: "log")
+    materialiser = Materialiser(model, RouterMetrics(CollectorRegistry()), new_log_id=lambda: "log")
     batch = Batch[ControlChanged](partition=0, records=(), events=(), start_offsets={}, next_offsets={})
     with pytest.raises(ReadModelLostError):
         await materialiser.handle(batch)

@@ -26,6 +26,16 @@ def test_the_first_rating_of_a_subject_counts():
     assert [first] == list(reaching(request(1), [second, first]))
 
 
+def test_a_requests_own_rating_goes_before_its_sessions():
+    own = rating(0.4, request_id="r1", event_id="own", at_ms=9)
+    assert [own] == list(reaching(request(1), [rating(0.9), own]))
+
+
+def test_a_session_that_the_client_never_named_is_reached_by_ratings_of_its_requests_only():
+    own = rating(0.4, source="auto", request_id="r1", event_id="own")
+    assert [own] == list(reaching(request(1, session_inferred=True), [rating(0.9), own]))
+
+
 def test_ratings_of_several_sources_are_told_by_time():
     ratings = [rating(0.9, at_ms=9), rating(0.5, at_ms=3, source="manual", event_id="m")]
     trace = view(request(1), ratings).decision_trace

@@ -161,6 +161,13 @@ async def test_a_change_that_cannot_be_stored_is_503_and_one_not_yet_in_force_20
     assert "2" == answer.headers["Retry-After"]
 
 
+async def test_without_the_read_model_it_is_503_and_counted(client: Client):
+    client.world.read_model.down = True
+    assert (503, "SERVICE_UNAVAILABLE", None) == (await client.ask("GET", RULES)).error
+    metrics = (await client.ask("GET", "/metrics")).raw.decode()
+    assert 'router_unavailable_total{backend="policy"} 1.0' in metrics
+
+
 async def test_a_policy_that_somebody_else_is_changing_is_a_conflict_to_be_repeated(client: Client):
     client.world.read_model.busy = True
     answer = await client.ask("POST", RULES, RULE)
