@@ -40,6 +40,7 @@ from services.aggregator.config import DAY_S, AggregatorConfig
 from services.aggregator.consumer import decode, decode_learned
 from services.aggregator.domain.publication import Knowledge
 from services.aggregator.learner import Learner
+from services.aggregator.log_watch import LogRebornError, LogWatch
 from services.aggregator.metrics import LagCollector, LearnerMetrics, PublicationMetrics, SinkMetrics
 from services.aggregator.perseverance import persevere
 from services.aggregator.pool_keeper import KeeperPace, PoolKeeper
@@ -52,7 +53,7 @@ LEARNED = (topics.REQUESTS, topics.FEEDBACK)
 LEARN_LIMITS = BatchLimits(max_records=500, max_wait_s=0.05)
 SINK_LIMITS = BatchLimits(max_records=2_000, max_wait_s=0.25, cut_every=2_000)
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
-KAFKA_AWAY = (TimeoutError,)
+KAFKA_AWAY = (TimeoutError, LogRebornError)
 
 
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,7 +166,8 @@ async def _learn(app: web.Application, config: AggregatorConfig, stop: asyncio.E
         source = KafkaSource(config.kafka, [topic.name for topic in LEARNED], group="learn")
         async with _dead_letters(config) as dead_letters:
             app[LAG].watch("learn", source.lag)
-            await run(
+            watch = LogWatch(source, learner)
+            reading = run(
                 source,
                 learner,
                 dead_letters,
@@ -173,8 +175,9 @@ async def _learn(app: web.Application, config: AggregatorConfig, stop: asyncio.E
                 decode=decode_learned,
                 progress=ExternalOffsets(partial(learner.positions, source)),
                 limits=LEARN_LIMITS,
-                ownership=learner,
+                ownership=watch,
             )
+            await watch.guard(reading)
 
     recoverable = (*REDIS_AWAY, *KAFKA_AWAY, OffsetsMovedError)
     await persevere("learner", attempt, stop=stop, recoverable=recoverable)
@@ -206,7 +209,9 @@ async def _sink(
         async with _dead_letters(config) as dead_letters:
             app[LAG].watch(group, source.lag)
             sink = Sink(ClickHouseLog(client), metrics, clock_ms=epoch_ms)
-            await run(source, sink, dead_letters, stop=stop, decode=decode, limits=SINK_LIMITS)
+            watch = LogWatch(source)
+            reading = run(source, sink, dead_letters, stop=stop, decode=decode, limits=SINK_LIMITS, ownership=watch)
+            await watch.guard(reading)
 
     recoverable = (LogUnavailableError, *KAFKA_AWAY)
     await persevere(group, attempt, stop=stop, recoverable=recoverable, on_wait=metrics.waits.inc)
