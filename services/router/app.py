@@ -10,6 +10,8 @@ import structlog
 from aiohttp import web
 from redis.asyncio import Redis
 
+from libs.contracts import bootstrap
+from libs.contracts.bootstrap import Bootstrap
 from libs.contracts.topics import CONTROL as CONTROL_TOPIC
 from libs.kafka.consumer import run
 from libs.kafka.dead_letters import DeadLetterTopics
@@ -33,6 +35,7 @@ from services.router.adapters.redis_read_model import RedisReadModel
 from services.router.config import ClickHouseSettings, ExplainSettings, RouterConfig
 from services.router.consumer import Materialiser, decode
 from services.router.control import Control
+from services.router.founding import found
 from services.router.handlers import decisions, explain, rules, wiring
 from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
 from services.router.metrics import RouterMetrics
@@ -44,7 +47,7 @@ GROUP = "router"
 CHECK_S = 5.0
 
 REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
-READ_MODEL: web.AppKey[RedisReadModel] = web.AppKey("read_model", RedisReadModel)
+MATERIALISER: web.AppKey[Materialiser] = web.AppKey("materialiser", Materialiser)
 
 
 def build_app(config: RouterConfig) -> web.Application:
@@ -69,6 +72,9 @@ def build_app(config: RouterConfig) -> web.Application:
     app.cleanup_ctx.append(lambda app: _decisions(app, config.clickhouse))
     app.cleanup_ctx.append(lambda app: _firewall(app, config.explain))
     background(app, "materialiser", lambda stop: _materialise(app, config.kafka, stop))
+    if config.bootstrap_file is not None:
+        declared = bootstrap.load(config.bootstrap_file.read_bytes())
+        background(app, "bootstrap", lambda stop: _found(app, declared, stop))
     for feature in (rules, explain, decisions):
         feature.add_routes(app)
     return app
@@ -76,9 +82,10 @@ def build_app(config: RouterConfig) -> web.Application:
 
 async def _policy(app: web.Application, config: RouterConfig) -> AsyncIterator[None]:
     sender = KafkaSender(config.kafka)
-    app[READ_MODEL] = RedisReadModel(app[REDIS])
+    read_model = RedisReadModel(app[REDIS])
+    app[MATERIALISER] = Materialiser(read_model, app[wiring.METRICS], new_log_id=lambda: uuid.uuid4().hex)
     app[wiring.LIVE_STATE] = RedisLiveState(app[REDIS])
-    app[wiring.CONTROL] = Control(KafkaControlLog(sender), app[READ_MODEL], visible_within_s=config.visible_within_s)
+    app[wiring.CONTROL] = Control(KafkaControlLog(sender), read_model, visible_within_s=config.visible_within_s)
     yield
     await sender.close()
 
@@ -105,7 +112,7 @@ async def _firewall(app: web.Application, settings: ExplainSettings) -> AsyncIte
 
 async def _materialise(app: web.Application, settings: KafkaSettings, stop: asyncio.Event) -> None:
     await _topic_created(settings, stop)
-    materialiser = Materialiser(app[READ_MODEL], app[wiring.METRICS], new_log_id=lambda: uuid.uuid4().hex)
+    materialiser = app[MATERIALISER]
     source = KafkaSource(settings, [CONTROL_TOPIC.name], group=GROUP)
     sender = KafkaSender(settings)
     letters = DeadLetterTopics(sender)
@@ -118,14 +125,38 @@ async def _materialise(app: web.Application, settings: KafkaSettings, stop: asyn
 
 
 async def _watch(materialiser: Materialiser, stop: asyncio.Event) -> None:
-    # A Redis that lost its data is noticed at once, not with the next change of the policy.
+    # A Redis or a log that lost its data is noticed at once, not with the next change of the policy.
     while not stop.is_set():
         try:
             await materialiser.check()
-        except PolicyUnavailableError as error:
+        except (PolicyUnavailableError, TimeoutError) as error:
             log.warning("materialiser.unchecked", reason=str(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), CHECK_S)
+
+
+async def _found(app: web.Application, declared: Bootstrap, stop: asyncio.Event) -> None:
+    # Until the log is applied nobody knows what exists, and the file would overwrite it.
+    await _first(app[MATERIALISER].caught_up, stop)
+    if not stop.is_set():
+        stamps = app[wiring.STAMPS]
+        models = app[wiring.CATALOGUE].models or None
+        await found(
+            app[wiring.CONTROL],
+            declared,
+            env=os.environ,
+            models=models,
+            clock_ms=stamps.clock_ms,
+            new_id=stamps.new_id,
+        )
+    await stop.wait()
+
+
+async def _first(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()
 
 
 async def _topic_created(settings: KafkaSettings, stop: asyncio.Event) -> None:

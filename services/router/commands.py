@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from libs.contracts.bootstrap import Bootstrap, BootstrapError, load
-from libs.contracts.state import ApiKey, RoutingRule, secret_sha256
+from libs.contracts.bootstrap import BootstrapError, load
+from libs.contracts.state import ApiKey, secret_sha256
 from libs.contracts.topics import CONTROL
 from libs.kafka.sender import KafkaSender
 from libs.kafka.topics_admin import ensure_topics
@@ -28,6 +28,7 @@ from services.router.domain import keys
 from services.router.domain.declared import wishes
 from services.router.domain.entities import Entity, Ref, StoredKey, ref_to
 from services.router.domain.refusals import AbsentError, ConflictError, RefusedError
+from services.router.founding import existing_rules
 from services.router.ports import BusyError, ControlLogUnavailableError, PolicyUnavailableError
 
 COMMANDS = ("apply", "keys")
@@ -78,7 +79,7 @@ async def _apply(arguments: argparse.Namespace, control: Control, config: Policy
     models = load_catalogue(config.providers_file, env).models or None
     if models is None:
         _say("no model catalogue here: the models of rules are not checked")
-    existing = await _rules(control, declared)
+    existing = {rule.tenant: await existing_rules(control, rule.tenant) for rule in declared.rules}
     changed = 0
     for wish in wishes(declared, env=env, existing_rules=existing.__getitem__, models=models, now_ms=epoch_ms()):
         before = await control.find(wish.ref)
@@ -93,14 +94,6 @@ async def _apply(arguments: argparse.Namespace, control: Control, config: Policy
             _say(_line(wish.ref, wish.name, before, visible=outcome.visible))
     _say(f"{changed} {'would change' if arguments.dry_run else 'changed'}")
     return 0
-
-
-async def _rules(control: Control, declared: Bootstrap) -> dict[str, list[RoutingRule]]:
-    tenants = {rule.tenant for rule in declared.rules}
-    return {
-        tenant: [rule for rule in await control.all(tenant, "rule") if isinstance(rule, RoutingRule)]
-        for tenant in tenants
-    }
 
 
 async def _create_key(arguments: argparse.Namespace, control: Control) -> int:

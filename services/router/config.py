@@ -36,6 +36,9 @@ class RouterConfig(ServiceConfig, frozen=True, kw_only=True):
     providers_file: Annotated[
         Path | None, Meta(description="Model catalogue (TOML); absent: providers with a key.")
     ] = None
+    bootstrap_file: Annotated[
+        Path | None, Meta(description="Policy (TOML) whose unknown entities are written once.")
+    ] = None
     redis: RedisSettings = RedisSettings()
     kafka: KafkaSettings = KafkaSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()

@@ -1,5 +1,6 @@
 """The materialiser: applies the control log to the read model, from the beginning whenever it cannot tell where it was."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,10 @@ class ReadModelLostError(Exception):
     """The read model forgot where it was while it was running: start again and rebuild it."""
 
 
+class LogRebornError(Exception):
+    """The log ends before the place that was read last: start again, from its beginning."""
+
+
 def decode(record: Record) -> ControlChanged:
     """Return the change in *record*; raises `InvalidRecordError` where it is none or cannot be projected."""
     try:
@@ -40,6 +45,9 @@ class Materialiser:
     """
     Handles batches of changes and keeps its own progress next to their effect.
 
+    *caught_up* is set once everything is applied that was in the log when this process began to read it; never in a process
+    that does not read it.
+
     A log that does not continue where the read model stopped was born again, or the read model was lost: then everything is
     applied again as a new log, which ends in the state that the log says.
     """
@@ -49,6 +57,11 @@ class Materialiser:
         self._metrics = metrics
         self._new_log_id = new_log_id
         self._log = ""
+        self._source: Source | None = None
+        self._partition = 0
+        self._next = 0
+        self._end_at_start = 0
+        self.caught_up = asyncio.Event()
 
     async def resume(self, source: Source, partitions: frozenset[int]) -> None:
         """Seek to where the read model stands in the log, or to the beginning."""
@@ -61,7 +74,9 @@ class Materialiser:
                 await self._read_model.keep_resume_point(place, last_event_id=None)
                 self._metrics.rebuilds.inc()
                 log.info("read_model.rebuilding", log=place.log, from_offset=begin)
-            self._log = place.log
+            self._log, self._source, self._partition = place.log, source, partition
+            self._end_at_start = (await source.end_offsets(partition))[topic]
+            self._stand_at(place.offset)
             source.seek(topic, partition, place.offset)
 
     async def handle(self, batch: Batch[ControlChanged]) -> None:
@@ -75,16 +90,29 @@ class Materialiser:
             log.info("control.applied", tenant=change.tenant, kind=change.kind, entity=change.entity_id, offset=offset)
 
     async def check(self) -> None:
-        """Raise `ReadModelLostError` where the read model that was kept here is gone."""
-        if self._log and await self._read_model.resume_point() is None:
+        """Raise `ReadModelLostError` or `LogRebornError` where what is being read or written is not what it was."""
+        if self._source is None:
+            return
+        if await self._read_model.resume_point() is None:
             raise ReadModelLostError("the resume point is gone")
+        # The place is taken first: the end of a log that lives on can only be later.
+        place = self._next
+        (end,) = (await self._source.end_offsets(self._partition)).values()
+        if end < place:
+            raise LogRebornError(f"the log ends at {end}, {place} was next")
 
     async def done(self, _source: Source, batch: Batch[Any]) -> None:
         """Remember that *batch* is applied."""
         ((_, next_offset),) = batch.next_offsets.items()
-        self._metrics.next_offset.set(next_offset)
         last = batch.events[-1].event_id if batch.events else None
         await self._read_model.keep_resume_point(Place(log=self._log, offset=next_offset), last_event_id=last)
+        self._stand_at(next_offset)
+
+    def _stand_at(self, offset: int) -> None:
+        self._next = offset
+        self._metrics.next_offset.set(offset)
+        if offset >= self._end_at_start:
+            self.caught_up.set()
 
     async def _continues(self, source: Source, topic: str, partition: int, place: Place) -> bool:
         if (await source.end_offsets(partition))[topic] < place.offset:

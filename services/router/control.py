@@ -52,6 +52,10 @@ class Control:
         entry = await self._read_model.entry(ref)
         return None if entry is None else _entity(entry)
 
+    async def has_known(self, ref: Ref) -> bool:
+        """Say whether the entity exists or ever did."""
+        return await self._read_model.entry(ref) is not None
+
     async def all(self, tenant: str, kind: ControlKind) -> Sequence[Entity]:
         """Return the tenant's entities of a kind that are in force."""
         entries = await self._read_model.entries(tenant, kind)

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import hashlib
 import json
+from pathlib import Path
 
 import aiohttp
 import msgspec
@@ -34,6 +35,20 @@ async def call(
         return response.status, await response.json()
 
 
+async def shell(
+    config: RouterConfig, kafka: KafkaBackend, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str]:
+    env = {
+        "REDIS_URL": config.redis.url,
+        "KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "KAFKA_IDEMPOTENT": str(kafka.idempotent).lower(),
+        "PROVIDERS_FILE": str(config.providers_file),
+        "VISIBLE_WITHIN_S": "20",
+    }
+    code = await asyncio.to_thread(commands.main, arguments, env=env)
+    return code, capsys.readouterr().out
+
+
 async def test_a_rule_is_where_gateways_read_it_when_the_answer_comes(
     start: Start, config: RouterConfig, redis: "Redis", kafka: KafkaBackend
 ):
@@ -59,6 +74,20 @@ async def test_a_lost_read_model_is_rebuilt_from_the_log(
         while not (await call(router, "GET", "/v1/routing/rules", tenant))[1]["data"]:  # noqa: ASYNC110 - over HTTP
             await asyncio.sleep(0.05)
     assert (200, created) == await call(router, "GET", f"/v1/routing/rules/{created['rule_id']}", tenant)
+
+
+async def test_the_policy_file_is_in_force_once_the_router_runs(
+    start: Start, config: RouterConfig, redis: "Redis", kafka: KafkaBackend, tmp_path: Path
+):
+    tenant, secret = f"{kafka.prefix}acme", f"sk-{kafka.prefix}"
+    file = tmp_path / "bootstrap.toml"
+    file.write_text(
+        f'[[tenants]]\ntenant = "{tenant}"\n[[keys]]\ntenant = "{tenant}"\nkey_id = "ci"\nsecret = "{secret}"\n'
+    )
+    await start(msgspec.structs.replace(config, bootstrap_file=file))
+    async with asyncio.timeout(20):
+        while not await redis.exists(state.api_key(secret_sha256(secret))):  # noqa: ASYNC110 - in another process
+            await asyncio.sleep(0.02)
 
 
 async def test_a_redis_that_loses_its_data_under_way_ends_the_process_which_then_rebuilds(
@@ -125,23 +154,44 @@ async def test_a_key_made_in_a_shell_is_in_force_until_it_is_revoked(
 ):
     tenant = f"{kafka.prefix}acme"
     await start(config)
-    env = {
-        "REDIS_URL": config.redis.url,
-        "KAFKA_BOOTSTRAP": kafka.bootstrap,
-        "KAFKA_IDEMPOTENT": str(kafka.idempotent).lower(),
-    }
 
     async def run(*arguments: str) -> str:
-        assert 0 == await asyncio.to_thread(commands.main, [*arguments, "--tenant", tenant], env=env)
-        return capsys.readouterr().out
+        code, out = await shell(config, kafka, capsys, *arguments, "--tenant", tenant)
+        assert 0 == code
+        return out
 
-    secret = (await run("keys", "create", "--key-id", "ci", "--rpm", "60")).splitlines()[-1]
+    made = await run("keys", "create", "--key-id", "ci", "--rpm", "60")
+    (secret,) = (line for line in made.splitlines() if line.startswith("ag-"))
     key = state.api_key(secret_sha256(secret))
     stored = msgspec.json.decode(await redis.get(key), type=ApiKey)
     assert ApiKey(key_id="ci", tenant=tenant, requests_per_minute=60) == stored
     await run("keys", "revoke", "ci", "--reason", "leaked")
     assert msgspec.json.decode(await redis.get(key), type=ApiKey).revoked
     assert "ci  revoked" in await run("keys", "list")
+
+
+async def test_a_declared_policy_is_applied_once_and_shown_before_on_request(
+    start: Start, config: RouterConfig, kafka: KafkaBackend, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    tenant, file = f"{kafka.prefix}acme", tmp_path / "policy.toml"
+    file.write_text(
+        f'[[tenants]]\ntenant = "{tenant}"\n[[rules]]\ntenant = "{tenant}"\nname = "cheap"\n'
+        'targets = [{ model = "small" }]\n'
+    )
+    router = await start(config)
+
+    async def apply(*arguments: str) -> str:
+        code, out = await shell(config, kafka, capsys, "apply", str(file), *arguments)
+        assert 0 == code
+        return out
+
+    assert "2 would change" in await apply("--dry-run")
+    assert [] == (await call(router, "GET", "/v1/routing/rules", tenant))[1]["data"]
+    assert f"created  rule  {tenant}/cheap" in await apply()
+    assert ["cheap"] == [rule["name"] for rule in (await call(router, "GET", "/v1/routing/rules", tenant))[1]["data"]]
+    assert "0 changed" in await apply()
+    file.write_text(file.read_text().replace("small", "unheard-of"))
+    assert 2 == (await shell(config, kafka, capsys, "apply", str(file)))[0]
 
 
 async def test_the_decision_log_away_is_503_with_retry_after(start: Start, config: RouterConfig):

@@ -14,7 +14,7 @@ from libs.kafka import consumer
 from libs.kafka.batches import Batch, BatchLimits
 from libs.kafka.memory import MemoryBroker, MemorySource
 from libs.kafka.record import InvalidRecordError, Record
-from services.router.consumer import Materialiser, ReadModelLostError, decode
+from services.router.consumer import LogRebornError, Materialiser, ReadModelLostError, decode
 from services.router.domain.changes import change
 from services.router.domain.entities import Entity, Place, StoredKey, ref_to, rule_ref
 from services.router.metrics import RouterMetrics
@@ -43,10 +43,12 @@ class Refusing:
         raise AssertionError(reason)
 
 
-async def run_until_applied(broker: MemoryBroker, model: FakeReadModel, *, log: str = "log") -> None:
+async def run_until_applied(
+    broker: MemoryBroker, model: FakeReadModel, *, log: str = "log", materialiser: Materialiser | None = None
+) -> None:
     """Run one materialiser until the resume point is at the end of the log."""
     stop = asyncio.Event()
-    materialiser = Materialiser(model, RouterMetrics(CollectorRegistry()), new_log_id=lambda: log)
+    materialiser = materialiser or Materialiser(model, RouterMetrics(CollectorRegistry()), new_log_id=lambda: log)
     source = MemorySource(broker, [CONTROL.name], group="router")
     limits = BatchLimits(max_wait_s=0.0, poll_s=0.001)
     running = asyncio.create_task(
@@ -118,6 +120,27 @@ async def test_a_log_born_again_and_grown_beyond_the_old_place_is_recognised_by_
     put(broker, policy_change(5))
     await run_until_applied(broker, model, log="second")
     assert {("ag:{acme}:rules", "r1")} == model.fields.keys()
+
+
+async def test_a_log_that_is_born_again_under_way_stops_the_consumer():
+    broker, model = MemoryBroker(partitions=1), FakeReadModel()
+    for ttl_s in (1, 2):
+        put(broker, policy_change(ttl_s))
+    materialiser = Materialiser(model, RouterMetrics(CollectorRegistry()), new_log_id=lambda: "log")
+    await run_until_applied(broker, model, materialiser=materialiser)
+    await materialiser.check()
+    broker.give_birth_again(CONTROL.name)
+    with pytest.raises(LogRebornError):
+        await materialiser.check()
+
+
+async def test_having_caught_up_is_having_applied_what_was_there_at_the_start():
+    broker, model = MemoryBroker(partitions=1), FakeReadModel()
+    put(broker, policy_change(1))
+    materialiser = Materialiser(model, RouterMetrics(CollectorRegistry()), new_log_id=lambda: "log")
+    assert not materialiser.caught_up.is_set()
+    await run_until_applied(broker, model, materialiser=materialiser)
+    assert materialiser.caught_up.is_set()
 
 
 async def test_a_redelivered_older_change_does_not_undo_a_newer_one():
