@@ -1,0 +1,131 @@
+"""The whole platform as its operator starts it: real processes on embedded backends, ports and data of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import msgspec
+from floopy import Floopy
+from openai import OpenAI
+from redis import Redis
+
+from deploy.local.process import free_port
+from libs.contracts import state
+from libs.contracts.events import WeightsPublished
+from tests.support.process import wait_until
+
+START_TIMEOUT_S = 90.0
+STOP_TIMEOUT_S = 60.0
+PROCESSES = (
+    "gateway",
+    "firewall",
+    "router",
+    "feedback_ingest",
+    "aggregator",
+    "provider",
+    "valkey",
+    "broker",
+    "clickhouse",
+)
+SERVICES = PROCESSES[:5]
+
+POLICY = """
+[[plans]]
+name = "e2e"
+transcript_retention_days = 1
+""" + "".join(
+    f"""
+[[tenants]]
+tenant = "{tenant}"
+plan = "e2e"
+
+[[keys]]
+tenant = "{tenant}"
+key_id = "agent"
+secret = "sk-{tenant}"
+
+[[keys]]
+tenant = "{tenant}"
+key_id = "reader"
+secret = "sk-{tenant}-reader"
+permissions = ["read"]
+"""
+    for tenant in ("acme", "beta", "learner", "early")
+)
+
+
+class Platform:
+    """A running platform: its addresses, and clients of it, which *closing* closes."""
+
+    def __init__(self, ports: dict[str, int], closing: ExitStack) -> None:
+        self._ports = ports
+        self._closing = closing
+        self._openai: dict[str, OpenAI] = {}
+        self._floopy: dict[str, Floopy] = {}
+        self.base_url = f"http://127.0.0.1:{ports['gateway']}/v1"
+        self.kafka_bootstrap = f"127.0.0.1:{ports['broker']}"
+
+    def openai(self, tenant: str = "acme") -> OpenAI:
+        if tenant not in self._openai:
+            client = OpenAI(base_url=self.base_url, api_key=f"sk-{tenant}", max_retries=0)
+            self._openai[tenant] = self._closing.enter_context(client)
+        return self._openai[tenant]
+
+    def floopy(self, tenant: str = "acme") -> Floopy:
+        if tenant not in self._floopy:
+            client = Floopy(base_url=self.base_url, api_key=f"sk-{tenant}", max_retries=0)
+            self._closing.callback(client.close)
+            self._floopy[tenant] = client
+        return self._floopy[tenant]
+
+    def address(self, process: str, path: str) -> str:
+        return f"http://127.0.0.1:{self._ports[process]}{path}"
+
+    def weights(self, tenant: str) -> WeightsPublished | None:
+        """Return what gateways would decide by now."""
+        with Redis(port=self._ports["valkey"]) as redis:
+            value = redis.get(state.weights(tenant))
+        return None if value is None else msgspec.json.decode(value, type=WeightsPublished)
+
+    def rated_sessions(self, tenant: str) -> int:
+        weights = self.weights(tenant)
+        return 0 if weights is None else weights.rated_sessions
+
+
+@contextmanager
+def running_platform(directory: Path) -> Iterator[Platform]:
+    """Start everything with data in *directory*, and end it as Ctrl-C does; fails when either goes wrong."""
+    ports = {name: free_port() for name in PROCESSES}
+    policy = directory / "policy.toml"
+    policy.write_text(POLICY)
+    env = {f"{name.upper()}_PORT": str(port) for name, port in ports.items()}
+    output = directory / "output.log"
+    with output.open("w") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "deploy.local", "--plain", "--data", str(directory / "data")],
+            env=_without_backends() | env | {"BOOTSTRAP_FILE": str(policy)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def is_ready() -> bool:
+        assert process.poll() is None, f"the platform ended: {output.read_text()}"
+        return "Ready." in output.read_text()
+
+    try:
+        wait_until(is_ready, timeout_s=START_TIMEOUT_S, what="the platform to be ready")
+        with ExitStack() as closing:
+            yield Platform(ports, closing)
+    finally:
+        process.send_signal(signal.SIGINT)
+        exit_code = process.wait(STOP_TIMEOUT_S)
+    assert 0 == exit_code, output.read_text()
+
+
+def _without_backends() -> dict[str, str]:
+    # Keys of real providers would replace the simulated one.
+    return {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}

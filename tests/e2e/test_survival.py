@@ -1,0 +1,62 @@
+"""A record that nobody can read ends in its dead-letter topic with its origin, and every service lives on."""
+
+import asyncio
+from uuid import uuid4
+
+import httpx
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.structs import ConsumerRecord
+
+from libs.contracts import topics
+from libs.contracts.topics import Topic
+from tests.e2e.platform import SERVICES, Platform
+
+DEADLINE_S = 30.0
+NESTED = b'{"type":"request.completed","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+
+BROKEN = {
+    "not JSON": b"\x00\xff\x00",
+    "half an event": b'{"type":"',
+    "untagged": b'{"event_id":"e"}',
+    "bottomless": NESTED,
+}
+
+
+@pytest.mark.parametrize("topic", topics.ALL, ids=lambda topic: topic.name)
+async def test_broken_records_are_put_aside(platform: Platform, topic: Topic):
+    keys = {what: f"{what}-{uuid4().hex}".encode() for what in BROKEN}
+    await send(platform, topic, {keys[what]: value for what, value in BROKEN.items()})
+    found = await dead_letters(platform, topic, set(keys.values()))
+    assert {keys[what]: value for what, value in BROKEN.items()} == {record.key: record.value for record in found}
+    for record in found:
+        headers = dict(record.headers)
+        assert topic.name.encode() == headers["topic"]
+        assert headers["reason"]
+
+
+async def test_every_service_lives_on(platform: Platform):
+    async with httpx.AsyncClient() as client:
+        answers = [await client.get(platform.address(service, "/readyz")) for service in SERVICES]
+    assert [200] * len(SERVICES) == [answer.status_code for answer in answers]
+
+
+async def send(platform: Platform, topic: Topic, values: dict[bytes, bytes]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=platform.kafka_bootstrap) as producer:
+        for key, value in values.items():
+            await producer.send_and_wait(topic.name, value, key=key)
+
+
+async def dead_letters(platform: Platform, topic: Topic, keys: set[bytes]) -> list[ConsumerRecord]:
+    """Return the first dead letter of each of *keys*: a topic that several services read has several."""
+    found: dict[bytes, ConsumerRecord] = {}
+    async with (
+        AIOKafkaConsumer(
+            topic.dlq, bootstrap_servers=platform.kafka_bootstrap, auto_offset_reset="earliest"
+        ) as consumer,
+        asyncio.timeout(DEADLINE_S),
+    ):
+        while found.keys() != keys:
+            for records in (await consumer.getmany(timeout_ms=100)).values():
+                found |= {record.key: record for record in records if record.key in keys and record.key not in found}
+    return list(found.values())
