@@ -73,11 +73,12 @@ class PublicationSchedule:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Publish until *stop* is set."""
+        """Publish until *stop* is set, and once more for what came last."""
         while not stop.is_set():
             if await self._woken():
                 await asyncio.sleep(self._pace.gather_s)
             await self.publish_due()
+        await self.publish_due()
 
     async def publish_due(self) -> None:
         """Publish the tenants with new evidence, and when it is time also those that were only observed."""

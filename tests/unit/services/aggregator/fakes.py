@@ -7,6 +7,7 @@ import msgspec
 
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import Changed, TenantPolicy
+from libs.routing.pool import Pool
 from services.aggregator.domain import measures, sessions
 from services.aggregator.domain.change import Change, SessionKey, TaskKey
 from services.aggregator.domain.folding import Known
@@ -18,6 +19,7 @@ from services.aggregator.ports import (
     MarkKind,
     Marks,
     OffsetsMovedError,
+    PoolSnapshot,
     Snapshot,
     Step,
     Sums,
@@ -204,3 +206,25 @@ class FakeRows:
         if self.away:
             raise LogUnavailableError
         self.tables.setdefault(table, []).extend(dict(zip(columns, row, strict=True)) for row in rows)
+
+
+class FakePool:
+    """Implements `PoolStore`."""
+
+    def __init__(self) -> None:
+        self.stored: bytes | None = None
+        self.holder: str | None = None
+
+    async def read(self) -> PoolSnapshot:
+        pool = msgspec.json.decode(self.stored, type=Pool) if self.stored else Pool()
+        return PoolSnapshot(pool=pool, stamp=str(hash(self.stored)))
+
+    async def replace(self, read: PoolSnapshot, new: Pool) -> bool:
+        if read.stamp != str(hash(self.stored)):
+            return False
+        self.stored = msgspec.json.encode(new)
+        return True
+
+    async def lease(self, token: str, ttl_s: float) -> bool:
+        self.holder = self.holder or token
+        return self.holder == token

@@ -20,11 +20,11 @@ from services.aggregator.domain.change import Change
 from services.aggregator.domain.folding import fold
 from services.aggregator.learner import Learner
 from services.aggregator.metrics import LearnerMetrics
+from tests.unit.services.aggregator.waiting import until
 from tests.unit.services.aggregator.world import NOW_MS, feedback, request
 
 TOPICS = (REQUESTS.name, FEEDBACK.name)
 PARTITIONS = 4
-DEADLINE_S = 20.0
 CALLS = ("claim", "begin", "load", "apply")
 
 
@@ -133,6 +133,10 @@ def expected(log):
     return {key: fields for key, fields in sums.items() if fields}
 
 
+async def sums_are(statistics, log):
+    return expected(log) == await statistics.sums()
+
+
 async def is_drained(broker, state):
     for partition in range(PARTITIONS):
         places = await state.places(partition)
@@ -143,9 +147,7 @@ async def is_drained(broker, state):
 
 
 async def drained(broker, state):
-    async with asyncio.timeout(DEADLINE_S):
-        while not await is_drained(broker, state):
-            await asyncio.sleep(0.005)
+    await until(lambda: is_drained(broker, state))
 
 
 class ReadingSuite:
@@ -188,9 +190,10 @@ class ReadingSuite:
         return False
 
     async def _drained_or_dead(self, broker, state, reader):
-        async with asyncio.timeout(DEADLINE_S):
-            while not reader.is_dead and not await is_drained(broker, state):
-                await asyncio.sleep(0.001)
+        async def settled():
+            return reader.is_dead or await is_drained(broker, state)
+
+        await until(settled)
 
     async def test_several_readers_come_to_the_same_as_one(self, broker, state, statistics):
         log = events()
@@ -207,19 +210,13 @@ class ReadingSuite:
     async def test_of_two_that_claim_the_same_partitions_the_first_is_stopped(self, broker, state, statistics):
         log = events()
         async with reading(Reader(broker, state, group="cut-off")) as zombie:
-            async with asyncio.timeout(DEADLINE_S):
-                while len(zombie.learner.owned) < PARTITIONS:
-                    await asyncio.sleep(0.005)
+            await until(lambda: len(zombie.learner.owned) == PARTITIONS)
             async with reading(Reader(broker, state)) as owner:
-                async with asyncio.timeout(DEADLINE_S):
-                    while len(owner.learner.owned) < PARTITIONS:
-                        await asyncio.sleep(0.005)
+                await until(lambda: len(owner.learner.owned) == PARTITIONS)
                 put(broker, log)
                 await drained(broker, state)
                 written = {record.partition for topic in TOPICS for record in broker.records(topic)}
-                async with asyncio.timeout(DEADLINE_S):
-                    while written != zombie.learner.lost:
-                        await asyncio.sleep(0.005)
+                await until(lambda: written == zombie.learner.lost)
                 assert "claimed by another process" in str(await zombie.learner.check())
                 assert await owner.learner.check() is None
         assert expected(log) == await statistics.sums()
@@ -235,9 +232,7 @@ class ReadingSuite:
             broker.give_birth_again(topic)
         put(broker, after)
         async with reading(Reader(broker, state)) as reader:
-            async with asyncio.timeout(DEADLINE_S):
-                while expected(events()) != await statistics.sums():
-                    await asyncio.sleep(0.01)
+            await until(lambda: sums_are(statistics, events()))
         assert 0 < reader.metrics.surprises.labels("reborn")._value.get()
         assert NOW_MS in {place.epoch_ms for p in range(PARTITIONS) for place in (await state.places(p)).values()}
 
@@ -251,9 +246,7 @@ class ReadingSuite:
         broker.give_birth_again(REQUESTS.name)
         put(broker, [other])
         async with reading(Reader(broker, state)) as reader:
-            async with asyncio.timeout(DEADLINE_S):
-                while expected([one, other]) != await statistics.sums():
-                    await asyncio.sleep(0.01)
+            await until(lambda: sums_are(statistics, [one, other]))
         assert 1 == reader.metrics.surprises.labels("reborn")._value.get()
 
     async def test_records_that_retention_took_are_counted(self, broker, state):
