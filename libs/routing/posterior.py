@@ -1,13 +1,13 @@
 """Shrinkage from benchmark to pool to tenant: what a tenant may believe of each model on one task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from libs.contracts.events import Estimate, ModelEstimates
 from libs.contracts.state import TenantPolicy
 from libs.providers.catalogue import Model
-from libs.routing.pool import Pool, PooledCell, benchmark_differences
+from libs.routing.pool import PSEUDO_EFFECT, Pool, PooledCell, benchmark_differences
 from libs.routing.priors import VARIANCE, Priors, prior_of
 from libs.routing.statistics import SOURCES, Cell, Evidence, FeedbackSource, Moments, Sums, faded
 
@@ -35,20 +35,25 @@ def estimate(
     *,
     policy: TenantPolicy,
     now_day: int,
+    elsewhere: Mapping[Cell, Moments] | None = None,
 ) -> dict[str, ModelEstimates]:
     """
     Return what is known of every model of the catalogue on *task*.
 
-    *cells* are the tenant's own of that task, *pool* the shared pool, which a tenant that does not consume never sees. The
-    benchmark column is the prior as the pool has updated it; a source has estimates of all models as soon as the tenant has
-    evidence of any, so that they can be compared.
+    *cells* are the tenant's own of that task, *elsewhere* those of its other tasks, if at hand: a model that surprised there
+    is expected to do so here. *pool* is the shared pool, which a tenant that does not consume never sees. The benchmark
+    column is the prior as the pool has updated it; a source has estimates of all models as soon as the tenant has evidence of
+    any, so that they can be compared.
     """
-    own = faded(cells.items(), now_day, policy.routing.half_life_days)
-    expected = {
-        source: _expected(task, source, pool if policy.consume else Pool(), priors, models) for source in SOURCES
-    }
+    half_life = policy.routing.half_life_days
+    own = faded(cells.items(), now_day, half_life)
+    base = _Base(pool=pool if policy.consume else Pool(), priors=priors, models=models)
     shared = own if policy.contribute and policy.consume else {}
-    columns = {source: _column(source, expected[source], own, shared) for source in SOURCES}
+    expected = {source: _expected(task, source, base) for source in SOURCES}
+    others = _by_task(elsewhere or {}, now_day, half_life)
+    columns = {
+        source: _column(source, _moved(expected[source], source, base, others), own, shared) for source in SOURCES
+    }
     benchmark = _beliefs("session", NOISE["session"], expected["session"], shared)
     return {
         model: ModelEstimates(
@@ -66,6 +71,14 @@ def pool_used(task: str, pool: Pool, policy: TenantPolicy) -> bool:
     return policy.consume and any(task in levels for levels in pool.levels.values())
 
 
+class _Base(msgspec.Struct, frozen=True, kw_only=True):
+    """What does not depend on the tenant's own data."""
+
+    pool: Pool
+    priors: Priors
+    models: Mapping[str, Model]
+
+
 class _Expected(msgspec.Struct, frozen=True, kw_only=True):
     """What benchmark and the pool's additive fit say of a model; *cell* is the pool's own word where it may be used."""
 
@@ -74,29 +87,61 @@ class _Expected(msgspec.Struct, frozen=True, kw_only=True):
     cell: PooledCell | None
 
 
-def _expected(
-    task: str, source: FeedbackSource, pool: Pool, priors: Priors, models: Mapping[str, Model]
-) -> dict[str, _Expected]:
-    base = {model.id: prior_of(priors, model, task) for model in models.values()}
-    differences = benchmark_differences(priors, models.values(), task)
-    level = pool.levels.get(source, {}).get(task)
-    effects = pool.effects.get(source, {})
-    found = pool.tasks.get(task)
+def _expected(task: str, source: FeedbackSource, base: _Base) -> dict[str, _Expected]:
+    priors = {model.id: prior_of(base.priors, model, task) for model in base.models.values()}
+    differences = benchmark_differences(base.priors, base.models.values(), task)
+    level = base.pool.levels.get(source, {}).get(task)
+    effects = base.pool.effects.get(source, {})
+    found = base.pool.tasks.get(task)
     return {
         model: _Expected(
             mean=prior.mean if level is None else level + differences[model] + effects.get(model, 0.0),
             doubt=prior.variance / VARIANCE,
             cell=None if found is None else found.cell(source, model),
         )
-        for model, prior in base.items()
+        for model, prior in priors.items()
     }
+
+
+def _by_task(cells: Mapping[Cell, Moments], now_day: int, half_life_days: float) -> dict[str, Evidence]:
+    grouped: dict[str, list[tuple[Cell, Moments]]] = {}
+    for cell, moments in cells.items():
+        grouped.setdefault(cell.task, []).append((cell, moments))
+    return {task: faded(found, now_day, half_life_days) for task, found in sorted(grouped.items())}
+
+
+def _moved(
+    expected: Mapping[str, _Expected], source: FeedbackSource, base: _Base, elsewhere: Mapping[str, Evidence]
+) -> dict[str, _Expected]:
+    """Return *expected* moved by how much each model surprised the tenant on its other tasks."""
+    surplus: dict[str, float] = {}
+    weight: dict[str, float] = {}
+    for task, evidence in elsewhere.items():
+        there = _expected(task, source, base)
+        mine = _heard(source, evidence, there)
+        noise = _noise(source, mine)
+        beliefs = _beliefs(source, noise, there, {})
+        level = _level(mine, beliefs, noise)
+        for model, sums in mine.items():
+            surplus[model] = surplus.get(model, 0.0) + sums.sum_x - sums.n * (beliefs[model].mean + level)
+            weight[model] = weight.get(model, 0.0) + sums.n
+    return {
+        model: msgspec.structs.replace(
+            item, mean=item.mean + surplus.get(model, 0.0) / (weight.get(model, 0.0) + PSEUDO_EFFECT)
+        )
+        for model, item in expected.items()
+    }
+
+
+def _heard(source: FeedbackSource, own: Evidence, models: Iterable[str]) -> dict[str, Sums]:
+    return {model: own[model, source] for model in models if (model, source) in own and own[model, source].n > 0}
 
 
 def _column(
     source: FeedbackSource, expected: Mapping[str, _Expected], own: Evidence, shared: Evidence
 ) -> dict[str, Estimate]:
     """Return the posterior of every model by one source, nothing where the tenant has no evidence by it."""
-    mine = {model: own[model, source] for model in expected if (model, source) in own and own[model, source].n > 0}
+    mine = _heard(source, own, expected)
     if not mine:
         return {}
     noise = _noise(source, mine)

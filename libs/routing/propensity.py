@@ -7,12 +7,8 @@ from numpy.typing import NDArray
 
 DRAWS = 256
 SCALE = 0.4  # Of the posterior's standard deviation. Plain Thompson sampling (1.0) explored away more than it learned.
-MAX_FLOOR_MASS = (
-    0.04  # Over all candidates: the draws explore already, and a tenth of the traffic cost a tenth of the gain.
-)
-MAX_EXPECTED_LOSS = (
-    0.02  # Utility per decision that exploring may cost against the Day-0 choice: a fifth of an NPS point.
-)
+MAX_FLOOR_MASS = 0.04  # Over all candidates: the draws explore already, and a tenth cost a tenth of the gain.
+MAX_EXPECTED_LOSS = 0.02  # Utility that exploring may cost against the Day-0 choice: a fifth of an NPS point.
 
 
 def explored(utilities: list[float], variances: list[float], *, floor: float, day0: int, key: str) -> list[float]:

@@ -104,3 +104,16 @@ def test_a_tenant_that_does_not_contribute_has_no_share_to_take_out() -> None:
     own = rated(30, 0.3)
     kept = believed(own, a_pool({}), policy)[BETTER].benchmark.samples
     assert pytest.approx(180, rel=0.01) == kept
+
+
+def test_what_a_model_showed_on_other_tasks_is_expected_of_it_here() -> None:
+    other = {
+        Cell(task="coding", model=cell.model, source=cell.source, day=cell.day): moments
+        for cell, moments in rated(40, 0.95, WORSE).items()
+    }
+    here = rated(3, 0.6)
+    without = believed(here)
+    moved = estimate("chat", here, Pool(), PRIORS, MODELS, policy=POLICY, now_day=100, elsewhere=other)
+    assert moved[WORSE].session.mean > without[WORSE].session.mean + 0.05
+    assert moved[WORSE].benchmark == without[WORSE].benchmark
+    assert pytest.approx(without[BETTER].session.mean, abs=0.02) == moved[BETTER].session.mean

@@ -35,8 +35,8 @@ def test_the_better_the_likelier_and_certainty_settles_it() -> None:
 
 
 def test_the_floor_keeps_every_candidate_possible_but_never_taxes_more_than_its_share() -> None:
-    chances = explored([0.60] + [0.595] * 9, [1e-9] * 10, floor=0.005, day0=0, key="k")
-    assert pytest.approx(0.005) == min(chances)
+    chances = explored([0.60] + [0.595] * 9, [1e-9] * 10, floor=0.003, day0=0, key="k")
+    assert pytest.approx(0.003) == min(chances)
     many = one_hot(100, 3, floor=0.05)
     assert pytest.approx(MAX_FLOOR_MASS) == sum(many) - many[3] + min(many)
 
