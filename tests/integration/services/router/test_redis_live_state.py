@@ -1,0 +1,36 @@
+"""Live state is what gateways have in Redis: the tenant's weights before the pool's, and what sessions remember."""
+
+import msgspec
+from redis.asyncio import Redis
+
+from libs.contracts import state
+from libs.contracts.events import WeightsPublished
+from libs.contracts.state import POOL, SessionState
+from libs.routing.phases import TABLE
+from services.router.adapters.redis_live_state import RedisLiveState
+
+
+def published(scope: str) -> WeightsPublished:
+    return WeightsPublished(
+        event_id=scope, scope=scope, version=1, published_at_ms=1, phase="nps", weights=TABLE["nps"]
+    )
+
+
+async def put(redis: "Redis", key: str, value: msgspec.Struct) -> None:
+    await redis.set(key, msgspec.json.encode(value))
+
+
+async def test_the_tenants_weights_go_before_the_pools_which_it_may_decline(redis: "Redis"):
+    live = RedisLiveState(redis)
+    assert await live.weights("acme", consume=True) is None
+    await put(redis, state.weights(POOL), published(POOL))
+    assert await live.weights("acme", consume=False) is None
+    assert published(POOL) == await live.weights("acme", consume=True)
+    await put(redis, state.weights("acme"), published("acme"))
+    assert published("acme") == await live.weights("acme", consume=True)
+
+
+async def test_a_session_remembers_its_models_and_an_unknown_one_nothing(redis: "Redis"):
+    live, kept = RedisLiveState(redis), SessionState(pins={"math": "small"})
+    await put(redis, state.session("acme", "s1"), kept)
+    assert (kept, SessionState()) == (await live.session("acme", "s1"), await live.session("other", "s1"))
