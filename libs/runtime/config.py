@@ -141,9 +141,7 @@ def _value(variable: Variable, env: Mapping[str, str], table: Mapping[str, Any])
     for key in variable.path:
         if not isinstance(found, Mapping) or key not in found:
             if variable.required:
-                raise ConfigError(
-                    f"{variable.name}: missing; expected {_type_name(variable.type)}. {variable.description}"
-                )
+                raise ConfigError(f"{variable.name}: missing; {_expectation(variable)}")
             return variable.default
         found = found[key]
     return _convert(variable, found, strict=True)
@@ -154,9 +152,11 @@ def _convert(variable: Variable, value: Any, *, strict: bool) -> Any:
         return msgspec.convert(value, variable.type, strict=strict, dec_hook=_from_text)
     except (msgspec.ValidationError, ValueError) as error:
         reason = "not usable" if _is_secret(variable.type) else str(error)
-        raise ConfigError(
-            f"{variable.name}: {reason}; expected {_type_name(variable.type)}. {variable.description}"
-        ) from None
+        raise ConfigError(f"{variable.name}: {reason}; {_expectation(variable)}") from None
+
+
+def _expectation(variable: Variable) -> str:
+    return f"expected {_type_name(variable.type)}. {variable.description}".rstrip()
 
 
 def _parsed(text: str, hint: Any) -> Any:
