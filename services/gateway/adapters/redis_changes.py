@@ -40,19 +40,22 @@ class RedisChanges:
                     await asyncio.wait_for(stop.wait(), self._retry_s)
 
     async def _listen(self, stop: asyncio.Event) -> None:
-        async with self._client.pubsub(ignore_subscribe_messages=True) as channel:
+        async with self._client.pubsub() as channel:
             await channel.subscribe(CHANGES_CHANNEL)
-            await self._tell(None)
             while not stop.is_set():
                 message = await channel.get_message(timeout=_WAIT_S)
                 if message is not None:
-                    await self._take(message["data"])
+                    await self._take(message["type"], message["data"])
 
-    async def _take(self, data: bytes) -> None:
+    async def _take(self, kind: str, data: bytes) -> None:
+        if kind == "subscribe":  # Also after the client library has made a lost connection again by itself.
+            await self._tell(None)
+        if kind != "message":
+            return
         try:
             change = msgspec.json.decode(data, type=Changed)
         except msgspec.DecodeError:
-            log.exception("changes.invalid")
+            log.warning("changes.invalid", size_bytes=len(data))
             return
         await self._tell(change)
 
