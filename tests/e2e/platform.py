@@ -14,6 +14,8 @@ from openai import OpenAI
 from redis import Redis
 
 from deploy.local.process import free_port
+from deploy.local.settings import StackSettings
+from deploy.local.supervisor import ProcessStatus
 from libs.contracts import state
 from libs.contracts.events import WeightsPublished
 from tests.support.process import wait_until
@@ -54,15 +56,16 @@ key_id = "reader"
 secret = "sk-{tenant}-reader"
 permissions = ["read"]
 """
-    for tenant in ("acme", "beta", "learner", "early")
+    for tenant in ("acme", "beta", "learner", "early", "survivor")
 )
 
 
 class Platform:
     """A running platform: its addresses, and clients of it, which *closing* closes."""
 
-    def __init__(self, ports: dict[str, int], closing: ExitStack) -> None:
+    def __init__(self, ports: dict[str, int], settings: StackSettings, closing: ExitStack) -> None:
         self._ports = ports
+        self._settings = settings
         self._closing = closing
         self._openai: dict[str, OpenAI] = {}
         self._floopy: dict[str, Floopy] = {}
@@ -84,6 +87,13 @@ class Platform:
 
     def address(self, process: str, path: str) -> str:
         return f"http://127.0.0.1:{self._ports[process]}{path}"
+
+    def kill(self, process: str) -> None:
+        """Let *process* die without a word; its supervisor starts it again."""
+        statuses = msgspec.json.decode(self._settings.status_file.read_bytes(), type=list[ProcessStatus])
+        [pid] = [status.pid for status in statuses if status.name == process]
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
 
     def weights(self, tenant: str) -> WeightsPublished | None:
         """Return what gateways would decide by now."""
@@ -119,7 +129,7 @@ def running_platform(directory: Path) -> Iterator[Platform]:
     try:
         wait_until(is_ready, timeout_s=START_TIMEOUT_S, what="the platform to be ready")
         with ExitStack() as closing:
-            yield Platform(ports, closing)
+            yield Platform(ports, StackSettings(data=directory / "data"), closing)
     finally:
         process.send_signal(signal.SIGINT)
         exit_code = process.wait(STOP_TIMEOUT_S)

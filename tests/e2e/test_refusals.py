@@ -13,6 +13,7 @@ from tests.support.process import wait_until
 CHAT = {"model": "auto", "messages": [{"role": "user", "content": "What is the capital of France?"}]}
 RATING = {"score": 9, "useful": True, "session_id": "s-1"}
 NESTED = '{"a":' * 5000 + "1" + "}" * 5000
+NOT_UTF8 = b'{"model":"\xff","messages":[{"role":"user","content":"\xff"}],"score":9,"useful":true,"session_id":"\xff","input":"\xff"}'
 
 
 @pytest.fixture
@@ -22,8 +23,8 @@ def http(platform: Platform):
         yield client
 
 
-def text(body: Any) -> str:
-    return body if isinstance(body, str) else json.dumps(body)
+def text(body: Any) -> str | bytes:
+    return body if isinstance(body, (str, bytes)) else json.dumps(body)
 
 
 def without(body: dict[str, Any], key: str) -> dict[str, Any]:
@@ -38,6 +39,7 @@ def without(body: dict[str, Any], key: str) -> dict[str, Any]:
         ("/chat/completions", "[]", None),
         ("/chat/completions", '"hello"', None),
         ("/chat/completions", NESTED, None),
+        ("/chat/completions", NOT_UTF8, None),
         ("/chat/completions", without(CHAT, "model"), "model"),
         ("/chat/completions", without(CHAT, "messages"), "messages"),
         ("/chat/completions", CHAT | {"messages": []}, "messages"),
@@ -50,6 +52,7 @@ def without(body: dict[str, Any], key: str) -> dict[str, Any]:
         ("/feedback", "{", None),
         ("/feedback", "[]", None),
         ("/feedback", NESTED, None),
+        ("/feedback", NOT_UTF8, None),
         ("/feedback", '{"score":NaN,"useful":true}', None),
         ("/feedback", RATING | {"score": 11}, "score"),
         ("/feedback", RATING | {"score": "9"}, "score"),
@@ -61,7 +64,9 @@ def without(body: dict[str, Any], key: str) -> dict[str, Any]:
         ("/ratings", {"score": 5}, "request_id"),
         ("/routing/rules", {"name": "x", "strategy": "nonsense"}, "strategy"),
         ("/routing/explain", "{", None),
+        ("/routing/explain", NOT_UTF8, None),
         ("/firewall/scan", "{", None),
+        ("/firewall/scan", NOT_UTF8, None),
     ],
 )
 def test_a_wrong_body_is_a_400_that_names_its_field(http: httpx.Client, path: str, body: Any, param: str | None):

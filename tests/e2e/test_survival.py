@@ -1,4 +1,4 @@
-"""A record that nobody can read ends in its dead-letter topic with its origin, and every service lives on."""
+"""Broken records are put aside with their origin, and neither they nor a killed process cost an answered request or rating."""
 
 import asyncio
 from uuid import uuid4
@@ -11,6 +11,8 @@ from aiokafka.structs import ConsumerRecord
 from libs.contracts import topics
 from libs.contracts.topics import Topic
 from tests.e2e.platform import SERVICES, Platform
+from tests.e2e.test_learning import chat
+from tests.support.process import wait_until
 
 DEADLINE_S = 30.0
 NESTED = b'{"type":"request.completed","x":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
@@ -35,10 +37,31 @@ async def test_broken_records_are_put_aside(platform: Platform, topic: Topic):
         assert headers["reason"]
 
 
+@pytest.mark.parametrize("process", ["gateway", "feedback_ingest", "aggregator"])
+def test_what_was_answered_outlives_the_process(platform: Platform, process: str, session_id: str):
+    before = platform.rated_sessions("survivor")
+    chat(platform, "survivor", session_id)
+    platform.floopy("survivor").feedback.submit(score=8, useful=True, session_id=session_id)
+    platform.kill(process)
+    wait_until(
+        lambda: platform.rated_sessions("survivor") == before + 1,
+        timeout_s=DEADLINE_S,
+        what="the rating in the weights",
+    )
+    wait_until(lambda: is_alive(platform, process), timeout_s=DEADLINE_S, what=f"{process} to be back")
+
+
 async def test_every_service_lives_on(platform: Platform):
     async with httpx.AsyncClient() as client:
         answers = [await client.get(platform.address(service, "/readyz")) for service in SERVICES]
     assert [200] * len(SERVICES) == [answer.status_code for answer in answers]
+
+
+def is_alive(platform: Platform, process: str) -> bool:
+    try:
+        return httpx.get(platform.address(process, "/healthz")).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 async def send(platform: Platform, topic: Topic, values: dict[bytes, bytes]) -> None:
