@@ -20,6 +20,7 @@ from libs.kafka.partitioning import partition_of
 from libs.kafka.ports import MessageRefusedError, SendError
 from libs.kafka.record import Message
 from libs.kafka.settings import KafkaSettings
+from libs.kafka.topics_admin import TopicSpec, ensure_topics
 
 log = structlog.get_logger(__name__)
 
@@ -38,12 +39,18 @@ class KafkaSender:
     """
     A `Sender` that connects on first use, and anew when the client library gave up for good.
 
+    It creates *topics* before its first message, and looks again after a failure: a broker that has to invent a topic gives
+    it a number of partitions of its own, and the events of a key would no longer meet. Raises `TopicError` where a topic is
+    not as *topics* say.
+
     Within one call a partition's messages go out in order, one batch at a time: a failed batch is never overtaken. A call
     does not time out: as long as a batch may still arrive nobody should send it again.
     """
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, topics: Sequence[TopicSpec] = ()) -> None:
         self._settings = settings
+        self._topics = topics
+        self._topics_stand = not topics
         self._producer: AIOKafkaProducer | None = None
         self._sending = asyncio.Lock()
 
@@ -51,15 +58,16 @@ class KafkaSender:
         """Return once the broker has acknowledged all *messages*; see `Sender`."""
         async with self._sending:
             try:
+                await self._ensure_topics()
                 producer = await self._connected()
                 for batches in self._rounds(producer, messages, await _partitions(producer, messages)):
                     await _send_batches(producer, batches)
             except (MessageSizeTooLargeError, RecordTooLargeError) as error:
                 raise MessageRefusedError(str(error)) from error
-            except FINAL_ERRORS as error:
-                await self.close()
-                raise SendError(f"{type(error).__name__}: {error}") from error
             except (KafkaError, OSError, TimeoutError) as error:
+                self._topics_stand = not self._topics
+                if isinstance(error, FINAL_ERRORS):
+                    await self.close()
                 raise SendError(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
@@ -74,6 +82,11 @@ class KafkaSender:
             log.warning("kafka.given_up", after_s=CLOSE_TIMEOUT_S)
             closing.cancel()
             await producer.client.close()
+
+    async def _ensure_topics(self) -> None:
+        if not self._topics_stand:
+            await ensure_topics(self._settings, self._topics, timeout_s=self._settings.request_timeout_s)
+            self._topics_stand = True
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
