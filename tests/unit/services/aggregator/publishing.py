@@ -82,7 +82,7 @@ class World:
             pace=pace or Pace(),
         )
 
-    def new_keeper(self, token="keeper"):
+    def new_keeper(self):
         return PoolKeeper(
             state=self.state,
             statistics=self.state,
@@ -91,7 +91,7 @@ class World:
             publisher=self.publisher,
             knowledge=KNOWLEDGE,
             partitions=1,
-            token=token,
+            token="keeper",
             clock_ms=lambda: self.now_ms,
             pace=KeeperPace(),
         )
