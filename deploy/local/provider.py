@@ -21,10 +21,11 @@ from aiohttp import web
 from deploy.local import completions as openai
 from deploy.local.answers import Answer, Answers, Question, RecordedAnswers, WrittenAnswers, read_outcomes, tokens
 from deploy.local.prompt_cache import PromptCache
+from deploy.local.simulated_models import model_ids
 from deploy.local.simulation import Script, ScriptError, read_script
 from libs.runtime.clock import epoch_s
 
-DEFAULT_MODELS = ("sim-small", "sim-medium", "sim-large")
+DEFAULT_MODELS = model_ids()
 NEWEST_REQUESTS = 100
 MAX_BODY_BYTES = 64 << 20
 UNRECORDED_HEADERS = ("content-length", "transfer-encoding", "authorization")
