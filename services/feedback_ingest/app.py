@@ -23,7 +23,6 @@ from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.identity import require_identity
 from libs.runtime.redis import redis_resource
 from libs.runtime.server import HEALTH, REGISTRY, new_app
-from services.feedback_ingest.adapters.kafka_topics import TopicsFirstSender
 from services.feedback_ingest.adapters.openai_judge import OpenAIJudge
 from services.feedback_ingest.adapters.redis_ledger import RedisLedger
 from services.feedback_ingest.adapters.redis_plans import RedisPlans
@@ -70,12 +69,8 @@ def build_app(config: FeedbackConfig) -> web.Application:
 
 
 async def _recorder(app: web.Application, config: FeedbackConfig) -> AsyncIterator[None]:
-    sender = KafkaSender(config.kafka)
-    publisher = JournaledPublisher(
-        TopicsFirstSender(sender, config.kafka, [topics.FEEDBACK]),
-        config.journal,
-        max_message_bytes=config.kafka.max_message_bytes,
-    )
+    sender = KafkaSender(config.kafka, [topics.FEEDBACK])
+    publisher = JournaledPublisher(sender, config.journal, max_message_bytes=config.kafka.max_message_bytes)
     app[HEALTH].add("journal", publisher.check)
     app[LEDGER] = RedisLedger(app[REDIS], mark_ttl_s=config.mark_days * DAY_S, deadline_s=config.redis_deadline_s)
     app[RECORDER] = Recorder(app[LEDGER], publisher, app[METRICS])
@@ -94,7 +89,7 @@ async def _intake(app: web.Application, config: FeedbackConfig) -> AsyncIterator
 async def _judge(app: web.Application, config: FeedbackConfig, stop: asyncio.Event) -> None:
     await _topic_created(config.kafka, topics.TRANSCRIPTS, stop)
     source = KafkaSource(config.kafka, [topics.TRANSCRIPTS.name], group=GROUP)
-    sender = KafkaSender(config.kafka)
+    sender = KafkaSender(config.kafka, [topics.TRANSCRIPTS])
     try:
         async with aiohttp.ClientSession() as session:
             handler = _judge_handler(app, config.judge, session)
