@@ -1,11 +1,12 @@
 """What requests really cost and took, as expectations of every model on one task."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from libs.contracts.events import ModelEstimates, Usage
 from libs.providers.catalogue import Model, cost_micro_usd
+from libs.routing.pool import MIN_TENANTS
 
 PSEUDO_REQUESTS = (
     2.0  # Requests' worth of the list price in a model's expected cost: models differ tenfold in wordiness.
@@ -31,46 +32,86 @@ class Operations(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def with_operations(
-    estimates: Mapping[str, ModelEstimates], operations: Mapping[str, Operations], models: Mapping[str, Model]
+    estimates: Mapping[str, ModelEstimates],
+    operations: Mapping[str, Operations],
+    models: Mapping[str, Model],
+    *,
+    others: Mapping[str, Operations] | None = None,
 ) -> dict[str, ModelEstimates]:
     """
-    Return *estimates* with expected cost, latency and error rate.
+    Return *estimates* with expected cost, latency and error rate, from the tenant's *operations* and those of *others*.
 
-    A model nobody has called yet costs what the task's average request would by its price list: so that models which were
-    called on long prompts do not look dear beside those which were not.
+    A model the tenant has not called costs what its average request would by the model's price list, times how much more than
+    listed others were charged on average: so that a model called on long prompts does not look dear beside one that was not.
     """
-    average = _average(operations)
+    pool = others or {}
+    average = _average(operations.values()) or _average(pool.values())
+    elsewhere = _average(pool.values())
     return {
-        model: _with(item, models[model], operations.get(model, Operations()), average)
+        model: _with(
+            item,
+            models[model],
+            operations.get(model, Operations()),
+            pool.get(model, Operations()),
+            (average, elsewhere),
+        )
         for model, item in estimates.items()
     }
 
 
-def _with(item: ModelEstimates, model: Model, seen: Operations, average: Usage | None) -> ModelEstimates:
-    attempts = seen.requests + seen.errors
+def pooled_operations(contributions: Mapping[str, Mapping[str, Operations]]) -> dict[str, Operations]:
+    """Return the sums over tenants (tenant → model → sums) of the models that enough tenants have called."""
+    by_model: dict[str, list[Operations]] = {}
+    for operations in contributions.values():
+        for model, seen in operations.items():
+            if seen.requests:
+                by_model.setdefault(model, []).append(seen)
+    return {model: _sum(found) for model, found in sorted(by_model.items()) if len(found) >= MIN_TENANTS}
+
+
+def _with(
+    item: ModelEstimates, model: Model, own: Operations, pool: Operations, averages: tuple[Usage | None, Usage | None]
+) -> ModelEstimates:
+    heard = own if own.requests else pool
+    tried = own if own.requests + own.errors else pool
+    attempts = tried.requests + tried.errors
     return msgspec.structs.replace(
         item,
-        latency_ms=seen.latency_ms / seen.requests if seen.requests else None,
-        cost_micro_usd=_expected_cost(model, seen, average),
-        error_rate=seen.errors / attempts if attempts else None,
+        latency_ms=heard.latency_ms / heard.requests if heard.requests else None,
+        cost_micro_usd=_expected_cost(model, own, pool, *averages),
+        error_rate=tried.errors / attempts if attempts else None,
     )
 
 
-def _expected_cost(model: Model, seen: Operations, average: Usage | None) -> float | None:
+def _expected_cost(
+    model: Model, own: Operations, pool: Operations, average: Usage | None, elsewhere: Usage | None
+) -> float | None:
     if model.price is None or average is None:
-        return seen.cost_micro_usd / seen.requests if seen.requests else None
-    listed = cost_micro_usd(model.price, average)
-    return (PSEUDO_REQUESTS * listed + seen.cost_micro_usd) / (PSEUDO_REQUESTS + seen.requests)
+        return own.cost_micro_usd / own.requests if own.requests else None
+    listed = float(cost_micro_usd(model.price, average))
+    if elsewhere is not None:
+        listed_elsewhere = cost_micro_usd(model.price, elsewhere)
+        listed *= _blend(listed_elsewhere, pool) / listed_elsewhere if listed_elsewhere else 1.0
+    return _blend(listed, own)
 
 
-def _average(operations: Mapping[str, Operations]) -> Usage | None:
-    requests = sum(seen.requests for seen in operations.values())
-    if not requests:
+def _blend(expected: float, seen: Operations) -> float:
+    return (PSEUDO_REQUESTS * expected + seen.cost_micro_usd) / (PSEUDO_REQUESTS + seen.requests)
+
+
+def _average(operations: Iterable[Operations]) -> Usage | None:
+    total = _sum(operations)
+    if not total.requests:
         return None
     return Usage(
-        fresh_input=sum(seen.fresh_input for seen in operations.values()) // requests,
-        cache_read=sum(seen.cache_read for seen in operations.values()) // requests,
-        cache_write=sum(seen.cache_write for seen in operations.values()) // requests,
-        output=sum(seen.output for seen in operations.values()) // requests,
-        reasoning=sum(seen.reasoning for seen in operations.values()) // requests,
+        fresh_input=total.fresh_input // total.requests,
+        cache_read=total.cache_read // total.requests,
+        cache_write=total.cache_write // total.requests,
+        output=total.output // total.requests,
+        reasoning=total.reasoning // total.requests,
     )
+
+
+def _sum(operations: Iterable[Operations]) -> Operations:
+    found = list(operations)
+    return Operations(**{name: sum(getattr(seen, name) for seen in found) for name in Operations.__struct_fields__})

@@ -3,7 +3,7 @@
 import pytest
 
 from libs.contracts.events import ModelEstimates
-from libs.routing.operations import Operations, with_operations
+from libs.routing.operations import Operations, pooled_operations, with_operations
 from tests.unit.libs.routing.builders import a_model, catalogue, known
 
 MODELS = catalogue(a_model("used", price=1.0), a_model("unused", price=2.0), a_model("unpriced", price=None))
@@ -38,3 +38,22 @@ def test_nothing_seen_is_nothing_known() -> None:
 def test_a_model_without_a_price_has_only_what_was_paid() -> None:
     assert found({"used": SEEN})["unpriced"].cost_micro_usd is None
     assert 14_000.0 == found({"unpriced": SEEN})["unpriced"].cost_micro_usd
+
+
+def test_what_others_were_charged_corrects_the_price_list_of_a_model_not_called() -> None:
+    as_listed = Operations(
+        requests=100, fresh_input=1_000_000, output=100_000, cost_micro_usd=1_400_000, latency_ms=9_000
+    )
+    four_times = Operations(
+        requests=100, fresh_input=1_000_000, output=100_000, cost_micro_usd=11_200_000, latency_ms=7_000
+    )
+    estimates = with_operations(ESTIMATES, {"used": SEEN}, MODELS, others={"used": as_listed, "unused": four_times})
+    assert pytest.approx(4 * 28_000, rel=0.05) == estimates["unused"].cost_micro_usd
+    assert (70.0, 500.0) == (estimates["unused"].latency_ms, estimates["used"].latency_ms)
+
+
+def test_the_pool_tells_of_a_model_only_when_enough_tenants_called_it() -> None:
+    many = {f"t{number}": {"used": SEEN} for number in range(5)}
+    pool = pooled_operations({**many, "t0": {"used": SEEN, "unused": SEEN}})
+    assert {"used"} == set(pool)
+    assert (50, 700_000) == (pool["used"].requests, pool["used"].cost_micro_usd)

@@ -1,0 +1,1 @@
+"""Does one rating per session make the choice better? A replay of recorded outcomes."""
