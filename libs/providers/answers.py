@@ -5,6 +5,7 @@ import re
 import msgspec
 
 from libs.contracts.events import Usage
+from libs.contracts.unreadable import UNREADABLE
 from libs.providers.usage import parse_usage
 
 MAX_EVENT_BYTES = 8 * 1024 * 1024  # A longer event is passed through unread: memory stays bounded.
@@ -48,7 +49,7 @@ def read_answer(body: bytes) -> Answer | None:
     """Return what a chat completion says about itself; None where *body* is no such thing."""
     try:
         read = _decoder.decode(body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     reasons = [choice.finish_reason for choice in read.choices or ()]
     return Answer(
@@ -117,7 +118,7 @@ class SseUsageReader:
             return False
         try:
             return self._note(_decoder.decode(data))
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False  # Not a completion chunk: providers may send events of their own, and they pass through.
 
     def _note(self, body: _Body) -> bool:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from libs.contracts.unreadable import UNREADABLE
+
 _SPACE = re.compile(rb"[ \t\n\r]*+")
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]} \t\n\r]++")
@@ -59,7 +61,7 @@ def _key(quoted: bytes) -> str:
         return quoted[1:-1].decode("utf-8", "replace")
     try:
         return msgspec.json.decode(quoted, type=str)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ValueError(f"not a JSON string: {error}") from error
 
 

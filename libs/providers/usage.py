@@ -5,6 +5,7 @@ from typing import TypeAlias
 import msgspec
 
 from libs.contracts.events import Usage
+from libs.contracts.unreadable import UNREADABLE
 
 Count: TypeAlias = int | float | None
 
@@ -48,7 +49,7 @@ def parse_usage(raw: bytes | msgspec.Raw) -> Usage | None:
     """
     try:
         reported = _decoder.decode(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     if reported.prompt_tokens is not None or reported.completion_tokens is not None:
         return _openai_chat(reported)

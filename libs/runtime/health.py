@@ -42,11 +42,12 @@ class Health:
 
     async def report(self) -> HealthReport:
         """Run every check at once."""
-        results = await asyncio.gather(*(_run(*entry) for entry in self._checks.values()))
+        checks = dict(self._checks)  # One that is added meanwhile is asked the next time.
+        results = await asyncio.gather(*(_run(*entry) for entry in checks.values()))
         worst: Status = "ok"
         if any(result.status != "ok" for result in results):
             worst = "failing" if any(result.status == "failing" for result in results) else "degraded"
-        return HealthReport(status=worst, checks=dict(zip(self._checks, results, strict=True)))
+        return HealthReport(status=worst, checks=dict(zip(checks, results, strict=True)))
 
 
 async def _run(check: Check, timeout_s: float, required: bool) -> CheckResult:  # noqa: FBT001 - one private caller

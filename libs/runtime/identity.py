@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from libs.contracts import http
+from libs.contracts.unreadable import UNREADABLE
 from libs.runtime.clock import epoch_s
 from libs.runtime.errors import ApiError
 
@@ -52,7 +53,7 @@ def verify(value: str, secret: bytes, *, now: float) -> Identity:
         raise IdentityError("wrong signature")
     try:
         claims = _decoder.decode(base64.urlsafe_b64decode(body))
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except (binascii.Error, *UNREADABLE) as error:
         raise IdentityError("not readable") from error
     if now >= claims.expires_at:
         raise IdentityError("expired")

@@ -12,6 +12,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 
 from libs.contracts.http import REQUEST_ID, ErrorCode
+from libs.contracts.unreadable import UNREADABLE
 from libs.runtime import metrics
 from libs.runtime.errors import ApiError
 from libs.runtime.health import Health
@@ -93,7 +94,7 @@ def parse_json(body: bytes, kind: type[T]) -> T:
     except msgspec.ValidationError as error:
         text = str(error)
         raise ApiError(400, "BAD_REQUEST", text, param=_field_at_fault(text)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise ApiError(400, "BAD_REQUEST", f"The body is not valid JSON: {error}") from error
     return decoded
 

@@ -6,6 +6,7 @@ import msgspec
 
 from libs.contracts.events import Event, FeedbackReceived
 from libs.contracts.topics import BY_NAME
+from libs.contracts.unreadable import UNREADABLE
 from libs.kafka.record import InvalidRecordError, Record
 from services.aggregator.domain.folding import LearnedEvent
 
@@ -16,7 +17,7 @@ def decode(record: Record) -> Event:
     """Return the event that *record* carries; raises `InvalidRecordError` for one that can never be used."""
     try:
         event = _decoder.decode(record.value)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         raise InvalidRecordError(f"not an event: {error}") from error
     expected = BY_NAME[record.topic].event
     if not isinstance(event, expected):

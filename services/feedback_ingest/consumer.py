@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from libs.contracts.events import Event, TranscriptRecorded
+from libs.contracts.unreadable import UNREADABLE
 from libs.kafka.batches import Batch
 from libs.kafka.record import InvalidRecordError, Record
 from services.feedback_ingest.domain import judging, ratings
@@ -20,7 +21,7 @@ def decode(record: Record) -> TranscriptRecorded:
     """Return the exchange in *record*; raises `InvalidRecordError`."""
     try:
         event = _DECODER.decode(record.value)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
     if not isinstance(event, TranscriptRecorded):
         raise InvalidRecordError(f"{type(event).__name__} does not belong on topic {record.topic}")

@@ -10,6 +10,7 @@ import structlog
 from libs.contracts import topics
 from libs.contracts.events import Event, TranscriptRecorded, session_key
 from libs.contracts.state import FirewallPolicy
+from libs.contracts.unreadable import UNREADABLE
 from libs.kafka.batches import Batch
 from libs.kafka.record import InvalidRecordError, Record
 from libs.scanner.scanner import ScannerError
@@ -28,7 +29,7 @@ def decode(record: Record) -> TranscriptRecorded:
     """Return the transcript in *record*; raises `InvalidRecordError`."""
     try:
         event = _DECODER.decode(record.value)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
     if not isinstance(event, TranscriptRecorded):
         raise InvalidRecordError(f"{type(event).__name__} does not belong on topic {record.topic}")

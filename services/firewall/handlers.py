@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from libs.contracts.unreadable import UNREADABLE
 from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY
 from libs.runtime.server import json_response
@@ -35,7 +36,7 @@ def _parse(body: bytes) -> ScanRequest:
         return parse(body)
     except InvalidScanError as error:
         raise ApiError(400, "BAD_REQUEST", str(error), param=error.param) from error
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise ApiError(400, "BAD_REQUEST", f"The body cannot be read: {error}") from error
 
 

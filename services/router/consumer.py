@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from libs.contracts.events import ControlChanged, Event
+from libs.contracts.unreadable import UNREADABLE
 from libs.kafka.batches import Batch
 from libs.kafka.ports import Source
 from libs.kafka.record import InvalidRecordError, Record
@@ -36,7 +37,7 @@ def decode(record: Record) -> ControlChanged:
         if not isinstance(event, ControlChanged):
             raise InvalidRecordError(f"a {type(event).__name__} does not belong in {record.topic}")
         project(event, version=record.offset)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
     return event
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import aiohttp
 import msgspec
 
+from libs.contracts.unreadable import UNREADABLE
 from services.feedback_ingest.ports import JudgeError
 
 RETRYABLE = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -96,5 +97,5 @@ class _PassingError(JudgeError):
 def _content(answer: bytes) -> str:
     try:
         return msgspec.json.decode(answer, type=_Completion).choices[0].message.content
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise JudgeError("invalid_answer") from error

@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 
 from libs.contracts.events import TranscriptRecorded
+from libs.contracts.unreadable import UNREADABLE
 
 RUBRIC = """\
 You grade the answer of an AI assistant. You are shown the request it was given and the answer it gave, both as JSON.
@@ -61,5 +62,5 @@ def read_verdict(answer: str) -> float:
     """Return the judge's score in [0, 1]; raises `InvalidVerdictError`."""
     try:
         return msgspec.json.decode(answer, type=_Verdict).score / 10
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise InvalidVerdictError(type(error).__name__) from error

@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from libs.contracts.events import TranscriptRecorded
+from libs.contracts.unreadable import UNREADABLE
 from libs.scanner.text import Role, Segment, extract, extract_answer
 
 Origin = Literal["tool_result", "answer"]
@@ -36,5 +37,5 @@ def _tool_results(body: bytes) -> tuple[Segment, ...]:
 def _read(body: str, extraction: Callable[[bytes], tuple[Segment, ...]], role: Role) -> tuple[Segment, ...]:
     try:
         return extraction(body.encode())
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return (Segment(role=role, text=body),) if body else ()

@@ -1,8 +1,7 @@
 """The firewall in this process: the scanner library in its own thread."""
 
-import msgspec
-
 from libs.contracts.state import FirewallPolicy
+from libs.contracts.unreadable import UNREADABLE
 from libs.scanner.scanner import Scanner, ScannerError
 from libs.scanner.text import Role, extract
 from libs.scanner.verdict import Band, Thresholds, Verdict
@@ -25,7 +24,7 @@ class LocalFirewall:
         try:
             segments = extract(body, skip=_NOTHING if policy.scan_system else _SYSTEM)
             return await self._scanner.scan(segments, tenant_thresholds(self._thresholds, policy), self._deadline_s)
-        except (ScannerError, msgspec.DecodeError) as error:
+        except (ScannerError, *UNREADABLE) as error:
             raise ScanFailedError(str(error)) from error
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from libs.contracts.unreadable import UNREADABLE
+
 DONE = b"data: [DONE]\n\n"
 _DATA = b"data:"
 
@@ -22,7 +24,7 @@ def assembled(stream: bytes) -> bytes | None:
     for data in _events(stream):
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
         _take_head(completion, msgspec.json.decode(data))
         for piece in chunk.choices:

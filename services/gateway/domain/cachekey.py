@@ -6,6 +6,8 @@ from typing import Any
 
 import msgspec
 
+from libs.contracts.unreadable import UNREADABLE
+
 IGNORED_FIELDS = frozenset(
     {"model", "user", "metadata", "prompt_cache_key", "safety_identifier", "stream", "stream_options"}
 )
@@ -35,6 +37,6 @@ def cache_digest(key: CacheKey, body: bytes, *, ignore_keys: Iterable[str] = ())
         fields: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
         kept = {name: value for name, value in fields.items() if name not in ignored}
         canonical = msgspec.json.encode([key, kept], order="deterministic")
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
     return hashlib.sha256(canonical).hexdigest()

@@ -2,6 +2,8 @@
 
 import msgspec
 
+from libs.contracts.unreadable import UNREADABLE
+
 WHOLE = frozenset({"stop", "tool_calls", "function_call"})
 """Finish reasons of an answer that says all it wanted to; `length` and `content_filter` cut it short."""
 
@@ -18,6 +20,6 @@ def is_whole(body: bytes) -> bool:
     """Say whether *body* is a chat completion of which every choice ended by itself."""
     try:
         choices = msgspec.json.decode(body, type=_Completion).choices
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return bool(choices) and all(choice.finish_reason in WHOLE for choice in choices)

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from libs.contracts.http import ERROR_TYPES, ErrorCode
+from libs.contracts.unreadable import UNREADABLE
 
 
 class RefusedError(Exception):
@@ -59,7 +60,7 @@ def provider_fault(status: int, body: bytes) -> RefusedError:
 def _error_object(body: bytes) -> dict[str, Any]:
     try:
         error = msgspec.json.decode(body, type=_ProviderError).error
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return {}
     return {name: value for name, value in msgspec.to_builtins(error).items() if value is not None}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from libs.contracts.unreadable import UNREADABLE
 from libs.routing.request import ChatRequest, Reading, read
 from services.gateway.domain.errors import RefusedError, bad_request
 
@@ -51,7 +52,7 @@ def read_body(body: bytes) -> ChatBody:
         chat = _DECODER.decode(body)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise bad_request(f"The body is not valid JSON: {error}") from error
     if not chat.model.strip():
         raise bad_request("model must not be empty", "model")
@@ -64,7 +65,7 @@ def read_shape(chat: ChatBody) -> Reading:
     """Return what routing acts on; raises `RefusedError` (400) where tools or content cannot be read."""
     try:
         return read(chat)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise bad_request(f"tools or message content have an unknown shape: {error}", "messages") from error
 
 

@@ -1,9 +1,8 @@
 """The prompt firewall in this process, and the one that is switched off."""
 
-import msgspec
-
 from libs.contracts.events import FirewallVerdict
 from libs.contracts.state import FirewallPolicy
+from libs.contracts.unreadable import UNREADABLE
 from libs.scanner.scanner import Scanner, ScannerError
 from libs.scanner.text import extract
 from libs.scanner.verdict import Band, Thresholds, Verdict
@@ -23,7 +22,7 @@ class OnnxFirewall:
         try:
             segments = extract(body, skip=frozenset() if policy.scan_system else frozenset({"system"}))
             found = await self._scanner.scan(segments, _bands(self._thresholds, policy), self._deadline_s)
-        except (ScannerError, msgspec.DecodeError) as error:
+        except (ScannerError, *UNREADABLE) as error:
             raise ScanUnavailableError(str(error)) from error
         return _verdict(found)
 

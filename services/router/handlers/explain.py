@@ -5,6 +5,7 @@ from aiohttp import web
 
 from libs.contracts.events import FirewallVerdict
 from libs.contracts.state import ApiKey, RoutingRule, TenantPolicy
+from libs.contracts.unreadable import UNREADABLE
 from libs.routing.priors import day0
 from libs.runtime.identity import Identity
 from libs.runtime.server import json_response, parse_json
@@ -36,7 +37,7 @@ async def explain(request: web.Request) -> web.Response:
 def _question(body: bytes, request: web.Request) -> Question:
     try:
         return dry_run.read_question(body, request.headers)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         # Read once more for the error that names the field.
         parse_json(body, ExplainedChat)
         raise
