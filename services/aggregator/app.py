@@ -47,7 +47,7 @@ from services.aggregator.pool_keeper import KeeperPace, PoolKeeper
 from services.aggregator.ports import LogUnavailableError, OffsetsMovedError
 from services.aggregator.publisher import WeightsPublisher
 from services.aggregator.schedule import Pace, PublicationSchedule
-from services.aggregator.sink import Sink
+from services.aggregator.sink import Sink, SinkOffsets
 
 LEARNED = (topics.REQUESTS, topics.FEEDBACK)
 LEARN_LIMITS = BatchLimits(max_records=500, max_wait_s=0.05)
@@ -103,7 +103,7 @@ def sink_groups() -> dict[str, Sequence[Topic]]:
 
 
 async def _events(app: web.Application, config: AggregatorConfig) -> AsyncIterator[None]:
-    sender = KafkaSender(config.kafka)
+    sender = KafkaSender(config.kafka, [topics.WEIGHTS])
     app[EVENTS] = JournaledPublisher(sender, config.journal, max_message_bytes=config.kafka.max_message_bytes)
     app[HEALTH].add("journal", app[EVENTS].check)
     yield
@@ -162,7 +162,7 @@ async def _learn(app: web.Application, config: AggregatorConfig, stop: asyncio.E
     learner = app[LEARNING].learner
 
     async def attempt() -> None:
-        await ensure_topics(config.kafka, (*LEARNED, topics.WEIGHTS))
+        await ensure_topics(config.kafka, LEARNED)
         source = KafkaSource(config.kafka, [topic.name for topic in LEARNED], group="learn")
         async with _dead_letters(config) as dead_letters:
             app[LAG].watch("learn", source.lag)
@@ -208,9 +208,17 @@ async def _sink(
         source = KafkaSource(config.kafka, [topic.name for topic in table], group=group)
         async with _dead_letters(config) as dead_letters:
             app[LAG].watch(group, source.lag)
-            sink = Sink(ClickHouseLog(client), metrics, clock_ms=epoch_ms)
-            watch = LogWatch(source)
-            reading = run(source, sink, dead_letters, stop=stop, decode=decode, limits=SINK_LIMITS, ownership=watch)
+            rows, watch = ClickHouseLog(client), LogWatch(source)
+            reading = run(
+                source,
+                Sink(rows, metrics, clock_ms=epoch_ms),
+                dead_letters,
+                stop=stop,
+                decode=decode,
+                progress=SinkOffsets(rows),
+                limits=SINK_LIMITS,
+                ownership=watch,
+            )
             await watch.guard(reading)
 
     recoverable = (LogUnavailableError, *KAFKA_AWAY)

@@ -148,10 +148,13 @@ class Policies(Protocol):
 
 
 class EventRows(Protocol):
-    """Rows in, for the sink."""
+    """Rows in, for the sink; a table has the name of its topic."""
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Store *rows*, all or none; raises `LogUnavailableError`."""
+
+    async def has_rows(self, table: str, partition: int) -> bool:
+        """Say whether *table* has anything of *partition*."""
 
 
 class LoggedEvent(msgspec.Struct, frozen=True, kw_only=True):

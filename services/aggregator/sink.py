@@ -4,9 +4,30 @@ from collections.abc import Callable
 
 from libs.contracts.events import Event
 from libs.kafka.batches import Batch
+from libs.kafka.consumer import GroupOffsets
+from libs.kafka.ports import Source
 from services.aggregator.domain.rows import Origin, Row, row_of, table_of
 from services.aggregator.metrics import SinkMetrics
 from services.aggregator.ports import EventRows
+
+
+class SinkOffsets(GroupOffsets):
+    """
+    Progress kept by Kafka with the group, except where ClickHouse has nothing of a partition.
+
+    Then the log is read from its beginning: the table is new, or was lost, and the group's offsets say nothing about it.
+    """
+
+    def __init__(self, rows: EventRows) -> None:
+        self._rows = rows
+
+    async def resume(self, source: Source, partitions: frozenset[int]) -> None:
+        """Point *source* at the beginning of logs without a row."""
+        for partition in sorted(partitions):
+            beginnings = await source.beginning_offsets(partition)
+            for topic, beginning in beginnings.items():
+                if not await self._rows.has_rows(topic, partition):
+                    source.seek(topic, partition, beginning)
 
 
 class Sink:

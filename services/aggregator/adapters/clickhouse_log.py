@@ -38,6 +38,11 @@ class ClickHouseLog:
         """Insert one block."""
         await self._client.insert(table, columns, rows)
 
+    async def has_rows(self, table: str, partition: int) -> bool:
+        """Look for one row."""
+        query = f"SELECT 1 FROM {table} WHERE log_partition = %(partition)s LIMIT 1"  # noqa: S608 - our own names
+        return bool(await self._client.query(query, {"partition": partition}))
+
     async def events(self, partition: int) -> AsyncIterator[Sequence[LoggedEvent]]:
         """Stream both tables; the order is no matter to who folds them."""
         async for rows in self._client.stream(_EVENTS, {"partition": partition}, chunk=CHUNK):

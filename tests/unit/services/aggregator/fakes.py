@@ -207,6 +207,9 @@ class FakeRows:
             raise LogUnavailableError
         self.tables.setdefault(table, []).extend(dict(zip(columns, row, strict=True)) for row in rows)
 
+    async def has_rows(self, table: str, partition: int) -> bool:
+        return any(row["log_partition"] == partition for row in self.tables.get(table, ()))
+
 
 class FakePool:
     """Implements `PoolStore`."""
