@@ -45,7 +45,7 @@ def session_rating(submission: Submission, *, tenant: str, session_id: str, now_
 def manual_rating(rating: ManualRating, *, tenant: str, session_id: str, rater: str, now_ms: int) -> FeedbackReceived:
     """Return the event for an admin's rating of *session_id*, or of one request in it."""
     return FeedbackReceived(
-        event_id=_event_id(tenant, session_id, "manual", _manual_subject(rater, rating.request_id)),
+        event_id=_event_id(tenant, session_id, "manual", rating.request_id or ""),
         tenant=tenant,
         session_id=session_id,
         source="manual",
@@ -74,24 +74,15 @@ def mark_key(event: FeedbackReceived) -> str:
     """
     Return the key of the mark that lets only the first rating of its subject through.
 
-    A session has one user rating, a request one automatic rating, and each admin rates a session or a request once.
+    A session has one rating of each source, and a request of its own one automatic and one manual rating, whoever gives it:
+    what the learner counts is what the caller is told was taken.
     """
-    return state.feedback_mark(event.tenant, event.session_id, event.source, _subject(event))
+    return state.feedback_mark(event.tenant, event.session_id, event.source, event.request_id or "")
 
 
 def automatic_mark_key(transcript: TranscriptRecorded) -> str:
     """Return the key of the mark of the automatic rating that *transcript* has or may get."""
     return state.feedback_mark(transcript.tenant, transcript.session_id, "auto", transcript.request_id)
-
-
-def _subject(event: FeedbackReceived) -> str:
-    if event.source == "manual":
-        return _manual_subject(event.rater or "", event.request_id)
-    return event.request_id or ""
-
-
-def _manual_subject(rater: str, request_id: str | None) -> str:
-    return f"{rater}:{request_id or ''}"
 
 
 def _event_id(tenant: str, session_id: str, source: str, subject: str) -> str:

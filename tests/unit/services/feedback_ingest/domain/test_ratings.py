@@ -44,13 +44,18 @@ def test_subjects_are_told_apart():
         session(tenant="beta"),
         session(session_id="s-2"),
         manual(),
-        manual(rater="other"),
         manual(request_id=None),
         ratings.automatic_rating(TRANSCRIPT, 0.5, judge="j", now_ms=1),
     ]
     assert (
         len(events) == len({event.event_id for event in events}) == len({ratings.mark_key(event) for event in events})
     )
+
+
+def test_a_second_admin_rates_nothing_new():
+    """The learner counts one manual rating of a request, so only one is taken."""
+    assert ratings.mark_key(manual()) == ratings.mark_key(manual(rater="other"))
+    assert manual().event_id == manual(rater="other").event_id
 
 
 identifier = st.text(min_size=1, max_size=6)
