@@ -269,7 +269,7 @@ class ControlChanged(msgspec.Struct, frozen=True, kw_only=True, tag="control.cha
     reason: str | None = None
 
 
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A posterior over a model's quality: mean in [0, 1], variance of the mean, effective sample size."""
 
     mean: float
@@ -277,7 +277,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     samples: float = 0.0
 
 
-class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True):
+class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is known of one model on one task; a source without evidence is None."""
 
     benchmark: Estimate
