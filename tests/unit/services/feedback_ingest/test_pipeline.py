@@ -179,11 +179,11 @@ async def test_a_manual_rating_of_an_unknown_request_is_refused(world: World):
         await world.intake.rate_manually(ManualRating(score=3, request_id="r-1"), ACME)
 
 
-async def test_each_admin_rates_a_subject_once(world: World):
+async def test_one_admin_rates_a_subject_once(world: World):
     rating = ManualRating(score=3, session_id="s-1")
     other = Caller(tenant="acme", key_id="k2", plan="starter")
     answers = [await world.intake.rate_manually(rating, caller) for caller in (ACME, ACME, other)]
-    assert [False, True, False] == [answer.duplicate for answer in answers]
+    assert [False, True, True] == [answer.duplicate for answer in answers]
 
 
 attempts = st.lists(st.tuples(st.integers(0, 10), st.none() | st.integers(0, 6)), min_size=1, max_size=6)
