@@ -12,6 +12,7 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024  # A longer event is passed through unread: me
 
 _EVENT_END = re.compile(rb"(?:\r\n|\n|\r(?=[^\n]))(?:\r\n|\n|\r(?=[^\n]))")
 _LONGEST_END = 4
+_ONE_LINE = re.compile(rb"data: [^\r\n]*+\n\n")
 _NULL = b"null"
 
 
@@ -101,11 +102,11 @@ class SseUsageReader:
     def _complete_events(self, searched: int) -> bytes:
         shown: list[bytes] = []
         start = 0
-        while found := _EVENT_END.search(self._pending, max(start, searched)):
-            event = bytes(self._pending[start : found.end()])
+        while (end := _event_end(self._pending, max(start, searched))) is not None:
+            event = bytes(self._pending[start:end])
             if not self._read(event):
                 shown.append(event)
-            start = found.end()
+            start = end
         del self._pending[:start]
         return b"".join(shown)
 
@@ -127,11 +128,21 @@ class SseUsageReader:
         self.failed = self.failed or bytes(body.error) != _NULL
         for choice in body.choices or ():
             self.finish_reason = choice.finish_reason or self.finish_reason
-        usage = parse_usage(body.usage)
+        usage = None if bytes(body.usage) == _NULL else parse_usage(body.usage)
         self.usage = usage or self.usage
         return self._hide_usage and usage is not None and body.choices == []
 
 
+def _event_end(text: bytearray, start: int) -> int | None:
+    if b"\r" in text:
+        found = _EVENT_END.search(text, start)
+        return None if found is None else found.end()
+    end = text.find(b"\n\n", start)
+    return None if end < 0 else end + 2
+
+
 def _data_of(event: bytes) -> bytes:
+    if _ONE_LINE.fullmatch(event):
+        return event[6:-2]
     lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
     return lines[0] if len(lines) == 1 else b"\n".join(lines)

@@ -1,7 +1,7 @@
 """Where the members of a JSON object lie in its bytes, so that one can be replaced without touching the others."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import msgspec
 
@@ -12,6 +12,9 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _SCALAR = re.compile(rb"[^,\]} \t\n\r]++")
 _TO_BRACKET = re.compile(rb'[^"\[\]{}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"\[\]{}]*+)*+', re.DOTALL)
 _OPEN = b"[{"
+_CONTAINERS = (b"[", b"{")
+
+_raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,21 +27,33 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
     value_end: int
 
 
-def members(text: bytes, start: int = 0) -> list[Member]:
+class Object(msgspec.Struct, frozen=True, kw_only=True):
+    """The members of an object in order, duplicates included, and the offset of its closing brace."""
+
+    members: tuple[Member, ...]
+    end: int
+
+
+def read_object(text: bytes, start: int = 0) -> Object:
     """
-    Return the members of the object that begins at *start* (after white space), in order, duplicates included.
+    Return the object that begins at *start* of *text* (after white space), which has to be valid JSON from there.
 
-    *text* has to be valid JSON from there. Raises ValueError where no object is found.
+    Raises ValueError where no object is found.
     """
-    return list(_members(text, start))
+    found = tuple(_members(text, start, _raw_values(text) if start == 0 else {}))
+    after = found[-1].value_end if found else _expect(text, _skip(text, start), b"{")
+    return Object(members=found, end=_skip(text, after))
 
 
-def object_end(text: bytes, start: int = 0) -> int:
-    """Return the offset of the closing brace of the object that begins at *start* (after white space)."""
-    return _value_end(text, _skip(text, start)) - 1
+def _raw_values(text: bytes) -> dict[str, msgspec.Raw]:
+    """Return the values by key as a fast parser cuts them, nothing where it refuses the text."""
+    try:
+        return _raw_decoder.decode(text)
+    except msgspec.DecodeError:
+        return {}
 
 
-def _members(text: bytes, start: int) -> Iterator[Member]:
+def _members(text: bytes, start: int, raw_values: Mapping[str, msgspec.Raw]) -> Iterator[Member]:
     at = _expect(text, _skip(text, start), b"{")
     at = _skip(text, at)
     if text[at : at + 1] == b"}":
@@ -46,14 +61,21 @@ def _members(text: bytes, start: int) -> Iterator[Member]:
     while True:
         key_end = _string_end(text, at)
         value_start = _skip(text, _expect(text, _skip(text, key_end), b":"))
-        value_end = _value_end(text, value_start)
-        yield Member(
-            key=_key(text[at:key_end]), key_start=at, key_end=key_end, value_start=value_start, value_end=value_end
-        )
+        key = _key(text[at:key_end])
+        value_end = _known_end(text, value_start, raw_values.get(key)) or _value_end(text, value_start)
+        yield Member(key=key, key_start=at, key_end=key_end, value_start=value_start, value_end=value_end)
         after = _skip(text, value_end)
         if text[after : after + 1] == b"}":
             return
         at = _skip(text, _expect(text, after, b","))
+
+
+def _known_end(text: bytes, at: int, raw: msgspec.Raw | None) -> int | None:
+    """Return where a container ends that *raw* is a copy of: of duplicate keys only the last is."""
+    if raw is None or text[at : at + 1] not in _CONTAINERS:
+        return None
+    copy = bytes(raw)
+    return at + len(copy) if text.startswith(copy, at) else None
 
 
 def _key(quoted: bytes) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from libs.providers.catalogue import Model
 from libs.providers.dialect import asks_for_usage, upstream_body
-from libs.providers.json_spans import members, object_end
+from libs.providers.json_spans import read_object
 
 PLAIN = Model(id="gpt", provider="p", upstream_id="up/gpt-1", family="gpt")
 RENAMING = Model(id="gpt", provider="p", upstream_id="up/gpt-1", family="gpt", renames_max_tokens=True)
@@ -52,10 +52,11 @@ def pairs_of(text: bytes) -> list[tuple[str, Any]]:
 @given(objects())
 def test_spans_are_exactly_the_members_of_the_object(case: tuple[bytes, list[tuple[str, Any]]]) -> None:
     text, pairs = case
-    found = members(text)
+    read = read_object(text)
+    found = read.members
     assert [key for key, _ in pairs] == [member.key for member in found]
     assert [value for _, value in pairs] == [json.loads(text[m.value_start : m.value_end]) for m in found]
-    assert b"}" == text[object_end(text) : object_end(text) + 1]
+    assert b"}" == text[read.end :].strip()
 
 
 @given(objects())
@@ -69,10 +70,10 @@ def test_every_top_level_model_is_replaced_and_nothing_else_changes(case: tuple[
 def test_untouched_bytes_stay_in_order(case: tuple[bytes, list[tuple[str, Any]]]) -> None:
     text, _ = case
     edited = upstream_body(text, PLAIN)
-    for member in members(text):
+    for member in read_object(text).members:
         if member.key not in {"model", "inputs"}:
             assert text[member.key_start : member.value_end] in edited
-    if all(member.key not in {"model", "inputs"} for member in members(text)):
+    if all(member.key not in {"model", "inputs"} for member in read_object(text).members):
         assert text == edited
 
 
