@@ -75,6 +75,7 @@ class Forwarder:
 
     def _headers(self, request: web.Request, caller: Caller) -> CIMultiDict[str]:
         headers = _passed_on(request.headers)
+        headers.popall("content-encoding", None)  # The body has been decompressed on its way in.
         key = caller.key
         claims = Identity(
             tenant=key.tenant,

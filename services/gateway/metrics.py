@@ -46,6 +46,8 @@ class GatewayMetrics:
         self.journal_bytes = Gauge("gateway_journal_bytes", "Undelivered bytes.", registry=registry)
         # Events lost for good, by reason: always a reason to alarm.
         self.dropped = Gauge("gateway_events_dropped", "Events dropped.", ["why"], registry=registry)
+        self._children: dict[tuple[Counter, tuple[str, ...]], Counter] = {}
+        self._durations = {stream: self.duration.labels(str(stream).lower()) for stream in (False, True)}
         self._stage = {name: self.stages.labels(name) for name in ("parse", "lookup", "scan", "decide", "overhead")}
 
     def watch_journal(self, publisher: JournaledPublisher) -> None:
@@ -60,13 +62,13 @@ class GatewayMetrics:
 
     def completed(self, event: RequestCompleted) -> None:
         """Measure a request by the event that tells of it."""
-        self.requests.labels(event.status, str(event.http_status), event.cache).inc()
-        self.duration.labels("true" if event.stream else "false").observe(event.timings.total_us / 1e6)
+        self._add(self.requests, (event.status, str(event.http_status), event.cache))
+        self._durations[event.stream].observe(event.timings.total_us / 1e6)
         self._observe_stages(event.timings)
         for attempt in event.attempts:
-            self.attempts.labels(attempt.provider, attempt.model, attempt.outcome).inc()
+            self._add(self.attempts, (attempt.provider, attempt.model, attempt.outcome))
         if event.firewall is not None:
-            self.firewall.labels(event.firewall.action).inc()
+            self._add(self.firewall, (event.firewall.action,))
         if event.provider is not None and event.model is not None:
             self._count_use(event, event.provider, event.model)
 
@@ -81,8 +83,17 @@ class GatewayMetrics:
 
     def _count_use(self, event: RequestCompleted, provider: str, model: str) -> None:
         usage = event.usage
-        self.tokens.labels(provider, model, "input").inc(usage.fresh_input)
-        self.tokens.labels(provider, model, "cache_read").inc(usage.cache_read)
-        self.tokens.labels(provider, model, "cache_write").inc(usage.cache_write)
-        self.tokens.labels(provider, model, "output").inc(usage.output + usage.reasoning)
-        self.cost.labels(provider, model).inc(event.cost_micro_usd)
+        self._add(self.tokens, (provider, model, "input"), usage.fresh_input)
+        self._add(self.tokens, (provider, model, "cache_read"), usage.cache_read)
+        self._add(self.tokens, (provider, model, "cache_write"), usage.cache_write)
+        self._add(self.tokens, (provider, model, "output"), usage.output + usage.reasoning)
+        self._add(self.cost, (provider, model), event.cost_micro_usd)
+
+    def _add(self, counter: Counter, labels: tuple[str, ...], amount: int = 1) -> None:
+        """Add to the child of *counter*, looked up by the library only once: that costs more than the counting."""
+        if not amount:
+            return
+        child = self._children.get((counter, labels))
+        if child is None:
+            child = self._children[counter, labels] = counter.labels(*labels)
+        child.inc(amount)

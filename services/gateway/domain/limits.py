@@ -40,7 +40,8 @@ def minute_of(now_ms: int) -> int:
 
 def month_of(now_ms: int) -> str:
     """Return the UTC month as `2026-11`."""
-    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y-%m")
+    now = datetime.fromtimestamp(now_ms / 1000, UTC)
+    return f"{now.year:04d}-{now.month:02d}"
 
 
 def rate_limit(key: ApiKey, usage: Usage, now_ms: int) -> RateLimit | None:

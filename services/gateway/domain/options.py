@@ -66,10 +66,11 @@ def read_options(headers: Iterable[tuple[str, str]]) -> Options:
 
 
 def _options(own: dict[str, str], sessions: dict[str, str], control: str) -> Options:
-    if not own and not sessions and not control:
-        return Options()
+    session_id = _session_id(sessions)
+    if not own and not control:  # What most requests are like.
+        return Options(session_id=session_id)
     return Options(
-        session_id=_session_id(sessions),
+        session_id=session_id,
         session_name=_label(own, "session-name"),
         session_path=_label(own, "session-path"),
         user_id=_label(own, "user-id"),

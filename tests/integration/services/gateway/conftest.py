@@ -46,21 +46,24 @@ POLL_S = 0.01
 async def served(app: web.Application) -> AsyncIterator[str]:
     """Serve *app* on a free port of loopback; yields its address."""
     runner = web.AppRunner(app, handler_cancellation=True)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await runner.cleanup()
+    try:
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager
 async def serving(config: GatewayConfig) -> AsyncIterator[str]:
     """Serve a gateway as its `__main__` does; yields its address."""
     runner = web.AppRunner(build_app(config))
-    await runner.setup()
-    listener = await listen(runner, config)
-    yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    await listener.stop()
-    await runner.cleanup()
+    try:
+        await runner.setup()
+        await listen(runner, config)
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The whole gateway over sockets, as the OpenAI SDK and plain HTTP see it."""
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 
@@ -9,6 +10,8 @@ import msgspec
 import openai
 import pytest
 from aiohttp import web
+from floopy import AsyncFloopy
+from floopy.types.shared import CacheOptions, FloopyOptions
 from redis.asyncio import Redis
 
 from libs.contracts import state
@@ -87,6 +90,15 @@ class TestOpenAISdk:
         stream = await sdk.chat.completions.create(model="dies", messages=HI, stream=True)
         with pytest.raises(openai.APIError, match="broke off"):
             _ = [chunk async for chunk in stream]
+
+
+class TestFloopySdk:
+    async def test_its_options_reach_the_gateway(self, gateway: str):
+        options = FloopyOptions(cache=CacheOptions(enabled=True), llm_security_enabled=True)
+        async with AsyncFloopy(api_key="sk-acme", base_url=f"{gateway}/v1", options=options) as client:
+            raw = await client.chat.completions.with_raw_response.create(model="ok", messages=HI)
+            assert ("miss", "from ok") == (raw.headers["floopy-cache"], raw.parse().choices[0].message.content)
+            assert "ok" in [model.id async for model in client.models.list()]
 
 
 class TestUpstream:
@@ -247,9 +259,14 @@ class TestForwarding:
     async def test_an_owner_gets_the_request_with_a_signed_identity_and_without_the_key(
         self, http: aiohttp.ClientSession, forwarding: str
     ):
-        forged = {"x-agent-gateway-identity": "v1.forged", "x-agent-gateway-admin": "1", "if-match": '"3"'}
+        forged = {
+            "x-agent-gateway-identity": "v1.forged",
+            "x-agent-gateway-admin": "1",
+            "if-match": '"3"',
+            "content-encoding": "gzip",
+        }
         url = f"{forwarding}/v1/routing/rules/a%2Fb?x=1&x=2"
-        async with http.put(url, data=b"{}", headers=forged) as response:
+        async with http.put(url, data=gzip.compress(b"{}"), headers=forged) as response:
             seen = await response.json()
             assert (201, "yes") == (response.status, response.headers["x-owner"])
             assert response.headers["x-request-id"] == seen["headers"]["x-request-id"] != "the owner's"
