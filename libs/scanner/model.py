@@ -6,18 +6,22 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 from libs.scanner.hashing import NGRAM_SIZES
 from libs.scanner.tokens import Ids
-from libs.scanner.verdict import Band, Thresholds
-from libs.scanner.windows import windows
+from libs.scanner.verdict import Thresholds
+from libs.scanner.windows import Spans, windows
 
 Weights = npt.NDArray[np.float32]
 
 MODEL: Final = Path(__file__).parent / "data" / "firewall.onnx"
+
+THRESHOLDS: Final = "thresholds"
+"""Name of the model's own metadata field that holds its `Thresholds` as JSON."""
 
 SEPARATOR: Final = np.zeros(NGRAM_SIZES - 1, np.int64)
 """Padding after every text: no n-gram reaches into the next text, and the end of a text is a feature of its own."""
@@ -40,18 +44,18 @@ class Model:
     @property
     def thresholds(self) -> Thresholds:
         """The bands that the model was calibrated for, shipped inside it."""
-        meta = self._session.get_modelmeta().custom_metadata_map
-        return Thresholds(default=Band(flag=float(meta["flag"]), block=float(meta["block"])))
+        shipped = self._session.get_modelmeta().custom_metadata_map[THRESHOLDS]
+        return msgspec.json.decode(shipped, type=Thresholds)
 
     def read(self, texts: Sequence[Ids]) -> list[Reading]:
         """Return the most suspicious window of each text, in one inference."""
         if not texts:
             return []
-        spans = [windows(len(ids)) for ids in texts]
-        bounds = np.array(list(_shifted(texts, spans)), np.int64)
-        flat = np.concatenate([part for ids in texts for part in (ids, SEPARATOR)])
-        scores, contributions = self._session.run(None, {"ids": flat, "starts": bounds[:, 0], "ends": bounds[:, 1]})
-        return list(_best(spans, bounds, scores, flat, contributions))
+        flat, spans = batch_of(texts)
+        bounds = np.concatenate(spans)
+        inputs = {"ids": flat, "starts": bounds[:, 0], "ends": bounds[:, 1]}
+        scores, contributions = self._session.run(None, inputs)
+        return list(_best(spans, scores, flat, contributions))
 
 
 @cache
@@ -69,19 +73,17 @@ def _options() -> onnxruntime.SessionOptions:
     return options
 
 
-def _shifted(texts: Sequence[Ids], spans: Sequence[list[tuple[int, int]]]) -> Iterator[tuple[int, int]]:
+def batch_of(texts: Sequence[Ids]) -> tuple[Ids, list[Spans]]:
+    """Return the texts as one array, each followed by the separator, and the windows of each within that array."""
+    flat = np.concatenate([part for ids in texts for part in (ids, SEPARATOR)])
     offsets = accumulate((len(ids) + len(SEPARATOR) for ids in texts), initial=0)
-    return (
-        (offset + start, offset + end) for offset, ranges in zip(offsets, spans, strict=False) for start, end in ranges
-    )
+    return flat, [windows(len(ids)) + offset for ids, offset in zip(texts, offsets, strict=False)]
 
 
-def _best(
-    spans: Sequence[list[tuple[int, int]]], bounds: Ids, scores: Weights, flat: Ids, contributions: Weights
-) -> Iterator[Reading]:
+def _best(spans: Sequence[Spans], scores: Weights, flat: Ids, contributions: Weights) -> Iterator[Reading]:
     first = 0
-    for ranges in spans:
-        best = first + int(scores[first : first + len(ranges)].argmax())
-        start, end = bounds[best]
-        yield Reading(float(scores[best]), flat[start:end], contributions[:, start:end])
-        first += len(ranges)
+    for of_text in spans:
+        best = int(scores[first : first + len(of_text)].argmax())
+        start, end = of_text[best]
+        yield Reading(float(scores[first + best]), flat[start:end], contributions[:, start:end])
+        first += len(of_text)

@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+Spans = npt.NDArray[np.int64]
+
 CUT_CHARS: Final = 16_384
 """Longest text normalised and tokenised at once; the interpreter lock is given back between two of them."""
 
 OVERLAP_CHARS: Final = 256
 """Repeated at the start of the next cut, so that a passage across the cut is whole in one of them."""
 
-WINDOW_TOKENS: Final = 256
-"""Tokens scored together: longer than nearly every attack, short enough that the text around cannot outvote it."""
-
-STEP_TOKENS: Final = 128
-"""From one window's start to the next: any passage of `WINDOW_TOKENS - STEP_TOKENS` tokens is whole in one window."""
+SIZES: Final = (32, 64, 256)
+"""Tokens scored together. The small ones keep the text around an attack from outvoting it, the large one reads long attacks whole."""
 
 
 def cuts(text: str) -> Iterator[str]:
@@ -23,9 +25,17 @@ def cuts(text: str) -> Iterator[str]:
         yield text[start - OVERLAP_CHARS : start - OVERLAP_CHARS + CUT_CHARS]
 
 
-def windows(length: int) -> list[tuple[int, int]]:
-    """Return the half-open token ranges scored for a text of `length` tokens: all of them of equal size, the last one ends the text."""
-    if length <= WINDOW_TOKENS:
-        return [(0, length)]
-    starts = [*range(0, length - WINDOW_TOKENS, STEP_TOKENS), length - WINDOW_TOKENS]
-    return [(start, start + WINDOW_TOKENS) for start in starts]
+def windows(length: int) -> Spans:
+    """
+    Return the half-open token ranges (w x 2) scored for a text of `length` tokens, without repetition.
+
+    Windows of one size overlap by half and the last one ends the text: any passage of half a size is whole in one of them.
+    """
+    whole = np.array([[0, length]], np.int64)
+    smaller = [_of_size(length, size) for size in SIZES if size < length]
+    return np.concatenate(smaller if length > SIZES[-1] else [*smaller, whole])
+
+
+def _of_size(length: int, size: int) -> Spans:
+    starts = np.append(np.arange(0, length - size, size // 2), length - size)
+    return np.stack([starts, starts + size], axis=1)

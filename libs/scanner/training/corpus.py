@@ -35,6 +35,7 @@ _FAMILIES: Final = (
     ("bipia", ("bipia_ctx", "bipia_synth")),
     ("bfcl", ("bfcl_system", "bfcl_user")),
     ("cyberseceval", ("cse_autocomplete", "cse_instruct")),
+    ("gpteacher", ("gpteacher_code", "gpteacher_roleplay", "gpteacher_tool")),
     (
         "neuralchemy",
         ("neuralchemy/neuralchemy_v1", "neuralchemy/original", "neuralchemy/harmbench_benign", "neuralchemy/harmbench"),
@@ -50,19 +51,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     licence: str
     category: str = ""
+    written: bool = False
+    """Made from the grammars of this project: trains, never measures."""
 
     @property
     def family(self) -> str:
         """Sources that share texts or templates; they are held out together."""
         if self.source.startswith("t0/"):
-            return "p3 " + _p3_set(self.source)
+            return "p3" if self.learnable else "p3, other sets"
         return next((family for family, sources in _FAMILIES if self.source in sources), self.source)
 
     @property
     def learnable(self) -> bool:
         """Whether an Apache-2.0 product may learn from this row."""
         if self.source.startswith("t0/"):
-            return _p3_set(self.source) in PERMISSIVE_P3
+            return self.source.removeprefix("t0/").startswith(PERMISSIVE_P3)
         return self.source not in MEASURE_ONLY and _PERMISSIVE.match(self.licence) is not None
 
 
@@ -81,9 +84,3 @@ def _rows(path: Path) -> Iterator[Row]:
         row, end = decoder.raw_decode(content, at)
         yield msgspec.convert(row, Row)
         at = end + len("\n")
-
-
-def _p3_set(source: str) -> str:
-    """`t0/paws_labeled_final_Rewrite` is the set `paws`."""
-    name = source.removeprefix("t0/")
-    return next((known for known in PERMISSIVE_P3 if name.startswith(known)), name.split("_", 1)[0])

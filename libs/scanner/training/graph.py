@@ -9,7 +9,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from libs.scanner.hashing import MULTIPLIERS, NGRAM_SIZES, SLOTS
+from libs.scanner.hashing import MULTIPLIERS, NGRAM_SIZES, SALTS, SLOTS
 
 _OPSET: Final = 17
 _IR_VERSION: Final = 9
@@ -35,13 +35,15 @@ class _Graph:
 
     def from_token(self, start: int) -> str:
         """Add the ids moved left by `start`, zeros at the end."""
+        if start == 0:
+            return "ids"
         moved = self.add("Slice", "ids", self.constant([start]), self.constant([_END]), self.constant([0]))
         return self.add("Pad", moved, self.constant([0, start]), self.constant(0))
 
 
 def write(path: Path, slots: npt.NDArray[np.float32], bias: float, metadata: Mapping[str, str]) -> None:
     """
-    Write the model: `ids` (int64, n), `starts` and `ends` (int64, w) in; `scores` (w) and `contributions` (3 x n) out.
+    Write the model: `ids` (int64, n), `starts` and `ends` (int64, w) in; `scores` (w) and `contributions` (2 x n) out.
 
     Weights are stored as float16. Raises `onnx.checker.ValidationError` when the graph is not valid.
     """
@@ -73,11 +75,13 @@ def _graph(slots: npt.NDArray[np.float32], bias: float) -> onnx.GraphProto:
 
 
 def _contributions(graph: _Graph, slots: npt.NDArray[np.float32]) -> str:
-    single, first, second, third = (graph.constant(multiplier) for multiplier in MULTIPLIERS)
-    pairs = graph.add("Add", graph.add("Mul", "ids", first), graph.add("Mul", graph.from_token(1), second))
-    triples = graph.add("Add", pairs, graph.add("Mul", graph.from_token(2), third))
+    """Hash as `libs.scanner.hashing.slots_of` does, then look the weights up."""
     axis = graph.constant([0])
-    rows = [graph.add("Unsqueeze", row, axis) for row in (graph.add("Mul", "ids", single), pairs, triples)]
+    rows, total = [], graph.constant([0])
+    for at, (multiplier, salt) in enumerate(zip(MULTIPLIERS, SALTS, strict=True)):
+        term = graph.add("Mul", graph.from_token(at), graph.constant(multiplier))
+        total = graph.add("Add", total, term)
+        rows.append(graph.add("Unsqueeze", graph.add("Add", total, graph.constant(salt)), axis))
     hashed = graph.add("Mod", graph.add("Concat", *rows, axis=0), graph.constant(SLOTS))
     weights = graph.add("Gather", graph.constant(slots, np.float16), hashed)
     return graph.add("Cast", weights, output="contributions", to=TensorProto.FLOAT)
