@@ -51,7 +51,8 @@ from services.aggregator.sink import Sink, SinkOffsets
 
 LEARNED = (topics.REQUESTS, topics.FEEDBACK)
 LEARN_LIMITS = BatchLimits(max_records=500, max_wait_s=0.05)
-SINK_LIMITS = BatchLimits(max_records=2_000, max_wait_s=0.25, cut_every=2_000)
+SINK_RECORDS = 2_000
+KEY_BYTES = 256  # Room for the key in the largest event.
 REDIS_AWAY = (RedisConnectionError, RedisTimeoutError)
 KAFKA_AWAY = (TimeoutError, LogRebornError)
 
@@ -117,7 +118,14 @@ async def _learning(app: web.Application, config: AggregatorConfig) -> AsyncIter
     statistics, policies, pool = RedisStatistics(redis, partitions=partitions), RedisPolicies(redis), RedisPool(redis)
     metrics = PublicationMetrics(app[REGISTRY])
     publisher = WeightsPublisher(
-        statistics, RedisWeights(redis), policies, app[EVENTS], metrics, clock_ms=epoch_ms, new_id=_new_id
+        statistics,
+        RedisWeights(redis),
+        policies,
+        app[EVENTS],
+        metrics,
+        clock_ms=epoch_ms,
+        new_id=_new_id,
+        max_event_bytes=config.kafka.max_message_bytes - KEY_BYTES,
     )
     knowledge = Knowledge(priors=load_priors(), models=load_catalogue(config.providers_file, os.environ).models)
     schedule = PublicationSchedule(
@@ -216,7 +224,7 @@ async def _sink(
                 stop=stop,
                 decode=decode,
                 progress=SinkOffsets(rows),
-                limits=SINK_LIMITS,
+                limits=BatchLimits(max_records=SINK_RECORDS, max_wait_s=config.sink_wait_s, cut_every=SINK_RECORDS),
                 ownership=watch,
             )
             await watch.guard(reading)

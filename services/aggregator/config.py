@@ -36,6 +36,10 @@ class AggregatorConfig(ServiceConfig, frozen=True, kw_only=True):
     journal: JournalSettings = JournalSettings()
     clickhouse: ClickHouseSettings = ClickHouseSettings()
     providers_file: Annotated[Path | None, Meta(description="TOML catalogue; without it, providers with a key.")] = None
+    sink_wait_s: Annotated[
+        float,
+        Meta(gt=0, description="How long events gather before an insert; longer makes fewer parts in ClickHouse."),
+    ] = 0.5
     session_days: Annotated[int, Meta(ge=1, description="How long a quiet session waits for a rating.")] = 30
     observe_s: Annotated[float, Meta(gt=0, description="Longest wait of cost, latency and counters for weights.")] = 5.0
     pool_s: Annotated[float, Meta(gt=0, description="How often the shared pool is brought up to date.")] = 3.0

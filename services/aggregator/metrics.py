@@ -37,8 +37,8 @@ class PublicationMetrics:
         self.published = Counter("aggregator_weights_published", "Weights published.", ["scope"], registry=registry)
         # Somebody else published first and the computation was repeated.
         self.conflicts = Counter("aggregator_weights_conflicts", "Publications repeated.", registry=registry)
-        # The log of weights could not be written; the entry stays in the outbox.
-        self.unlogged = Counter("aggregator_weights_unlogged", "Weights that wait for the log.", registry=registry)
+        # The log of weights could not be written (the entry stays in the outbox) or does not take an entry of that size.
+        self.unlogged = Counter("aggregator_weights_unlogged", "Weights not in the log.", registry=registry)
         # From a rating's arrival at the front door to weights that contain it.
         self.latency = Histogram(
             "aggregator_rating_to_weights_seconds",

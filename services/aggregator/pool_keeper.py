@@ -1,7 +1,7 @@
 """The keeper of the shared pool: one process at a time recomputes it, and refreshes the tenants that rest on it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import structlog
@@ -29,7 +29,8 @@ class PoolKeeper:
     """
     Recomputes the tasks of the pool that new ratings, a change of membership or a new day have made out of date.
 
-    A tenant that stops contributing is out of the pool with the next recomputation. *partitions* is how many there are.
+    A tenant that stops contributing is out of the pool with the next recomputation, and a changed policy reaches the
+    tenant's weights with the next turn. *partitions* is how many there are.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class PoolKeeper:
         self._clock_ms = clock_ms
         self._pace = pace
         self._basis: tuple[int, frozenset[str]] | None = None
+        self._known_policies: dict[str, TenantPolicy] = {}
         self._refresh_at_ms = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -86,7 +88,7 @@ class PoolKeeper:
             return
         self._basis = basis
         await self._settle(marks)
-        await self._refresh(index, now_ms)
+        await self._refresh(index, self._due_for_refresh(policies, now_ms))
 
     async def _recompute(
         self, due: set[str], index: frozenset[TaskKey], policies: Mapping[str, TenantPolicy], now_ms: int
@@ -118,11 +120,16 @@ class PoolKeeper:
             if fields:
                 await self._state.settle(partition, "pool", fields)
 
-    async def _refresh(self, index: frozenset[TaskKey], now_ms: int) -> None:
+    def _due_for_refresh(self, policies: dict[str, TenantPolicy], now_ms: int) -> list[str]:
+        """Return the tenants whose policy changed since the last turn; all of them when it is time, and at first."""
+        before, self._known_policies = self._known_policies, policies
         if now_ms < self._refresh_at_ms:
-            return
+            return sorted(tenant for tenant, policy in policies.items() if before.get(tenant, policy) != policy)
         self._refresh_at_ms = now_ms + int(self._pace.refresh_s * 1000)
-        for tenant in sorted({tenant for tenant, _ in index}):
+        return sorted(policies)
+
+    async def _refresh(self, index: frozenset[TaskKey], tenants: Iterable[str]) -> None:
+        for tenant in tenants:
             tasks = {*EVERY_TASK, *(task for name, task in index if name == tenant)}
             try:
                 await self._publisher.publish_tenant(tenant, tasks, self._knowledge)

@@ -9,7 +9,7 @@ from libs.contracts.state import POOL, Changed
 from libs.contracts.topics import WEIGHTS
 from libs.kafka.ports import Publisher, PublishError
 from services.aggregator.domain.measures import day_of
-from services.aggregator.domain.publication import Edition, Knowledge, pool_weights, tasks_due, tenant_weights
+from services.aggregator.domain.publication import Edition, Knowledge, is_news, pool_weights, tasks_due, tenant_weights
 from services.aggregator.metrics import PublicationMetrics
 from services.aggregator.ports import Policies, Snapshot, Statistics, Weights
 
@@ -27,7 +27,8 @@ class WeightsPublisher:
     Computes and publishes the weights of one scope at a time.
 
     The weights that a publication follows are read before the statistics: whoever publishes last has seen everything that
-    was applied before the publication it replaces.
+    was applied before the publication it replaces. Weights that say nothing new are not published. What exceeds
+    *max_event_bytes* is live but stays out of the log.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class WeightsPublisher:
         *,
         clock_ms: Callable[[], int],
         new_id: Callable[[], str],
+        max_event_bytes: int,
     ) -> None:
         self._statistics = statistics
         self._weights = weights
@@ -48,6 +50,7 @@ class WeightsPublisher:
         self._metrics = metrics
         self._clock_ms = clock_ms
         self._new_id = new_id
+        self._max_event_bytes = max_event_bytes
 
     async def publish_tenant(self, tenant: str, changed: Iterable[str], knowledge: Knowledge) -> WeightsPublished:
         """Publish *tenant* with the *changed* tasks computed anew; raises `ContendedError`."""
@@ -75,6 +78,9 @@ class WeightsPublisher:
         for _ in range(ATTEMPTS):
             read = await self._weights.read(scope)
             new = await compute(read)
+            if read.weights is not None and not is_news(read.weights, new):
+                await self._log(scope)
+                return read.weights
             if await self._weights.replace(scope, read, new):
                 self._metrics.published.labels("pool" if scope == POOL else "tenant").inc()
                 await self._weights.announce(Changed(kind="weights", tenant=scope, version=new.version))
@@ -84,9 +90,14 @@ class WeightsPublisher:
         raise ContendedError(scope)
 
     async def _log(self, scope: str) -> None:
+        """Send what is in the outbox, also what a process left there that died after it had published."""
         try:
             for weights in await self._weights.unsent(scope):
-                await self._events.publish_durably(WEIGHTS.name, scope.encode(), weights)
+                if len(weights) <= self._max_event_bytes:
+                    await self._events.publish_durably(WEIGHTS.name, scope.encode(), weights)
+                else:
+                    self._metrics.unlogged.inc()
+                    log.error("weights.too_large", scope=scope, size_bytes=len(weights), limit=self._max_event_bytes)
                 await self._weights.sent(scope, weights)
         except PublishError as error:
             # The entry stays in the outbox and goes with the scope's next publication; the weights themselves are live.

@@ -88,7 +88,8 @@ def parse(task: str, fields: Mapping[str, int]) -> TaskStatistics:
     """Return the statistics that *fields* hold; the reverse of `evidence_fields` and `operations_fields`."""
     evidence: dict[Cell, dict[str, int]] = {}
     operations: dict[tuple[str, int], dict[str, int]] = {}
-    for field, value in fields.items():
+    # In order, so that floating-point sums over the statistics come out the same each time.
+    for field, value in sorted(fields.items()):
         kind, _, rest = field.partition(":")
         if kind == _EVIDENCE:
             source, day, name, model = rest.split(":", 3)

@@ -71,6 +71,16 @@ def tenant_weights(
     )
 
 
+def is_news(previous: WeightsPublished | None, new: WeightsPublished) -> bool:
+    """Say whether *new* tells a gateway anything that *previous* did not."""
+    if previous is None:
+        return True
+    same = msgspec.structs.replace(
+        new, event_id=previous.event_id, version=previous.version, published_at_ms=previous.published_at_ms
+    )
+    return same != previous
+
+
 def pool_weights(knowledge: Knowledge, edition: Edition) -> WeightsPublished:
     """Return what a tenant without any history of its own starts from: Day 0, as the pool has updated it."""
     nobody = TenantPolicy(tenant=POOL)

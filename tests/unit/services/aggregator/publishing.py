@@ -31,6 +31,7 @@ class World:
 
     def __init__(self, *, weights=None, state=None):
         self.now_ms = NOW_MS
+        self.max_event_bytes = 1_000_000
         self.state = state or FakeLearning(1)
         self.weights = weights or FakeWeights()
         self.policies = FakePolicies()
@@ -68,6 +69,7 @@ class World:
             self.metrics,
             clock_ms=lambda: self.now_ms,
             new_id=lambda: f"event-{next(self._ids)}",
+            max_event_bytes=self.max_event_bytes,
         )
 
     def new_schedule(self, pace=None):

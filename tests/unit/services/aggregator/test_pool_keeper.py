@@ -96,9 +96,23 @@ async def test_every_tenant_is_refreshed_from_time_to_time():
     assert first.pool_used
     await keeper.keep()
     assert first.version == (await world.read("t0")).version
+    await rated(world, TENANTS[1:], score=0.2)
+    await keeper.keep()
+    assert first.version == (await world.read("t0")).version
     world.now_ms += 600_000
     await keeper.keep()
     assert first.version + 1 == (await world.read("t0")).version
+
+
+async def test_a_changed_policy_reaches_the_tenants_weights_with_the_next_turn():
+    world = World()
+    await rated(world)
+    keeper = world.new_keeper()
+    await keeper.keep()
+    world.policies.policies["t0"] = TenantPolicy(tenant="t0", consume=False)
+    await keeper.keep()
+    assert not (await world.read("t0")).pool_used
+    assert (await world.read("t1")).pool_used
 
 
 async def test_one_process_at_a_time_keeps_the_pool():

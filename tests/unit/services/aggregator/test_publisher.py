@@ -88,9 +88,10 @@ async def test_phases_follow_the_published_thresholds():
 
 async def test_gateways_are_told_and_the_log_has_every_version():
     world = World()
-    await world.apply(request())
-    for _ in range(3):
+    for number in range(3):
+        await world.apply(request(f"r{number}"))
         await world.publisher.publish_tenant("acme", ["chat"], KNOWLEDGE)
+    await world.publisher.publish_tenant("acme", ["chat"], KNOWLEDGE)
     assert [Changed(kind="weights", tenant="acme", version=n) for n in (1, 2, 3)] == world.weights.announced
     assert [1, 2, 3] == [weights.version for weights in world.logged()]
     assert await world.read() == world.logged()[-1]
@@ -122,6 +123,7 @@ async def test_endless_contention_is_given_up():
 
     weights.stored["acme"] = (await _some_weights()).encode()
     weights.interrupt = overtake
+    await world.apply(request())
     with pytest.raises(ContendedError):
         await world.publisher.publish_tenant("acme", ["chat"], KNOWLEDGE)
 
@@ -134,8 +136,27 @@ async def test_weights_that_a_full_journal_refused_are_logged_with_the_next():
     assert [] == world.logged()
     assert 1 == world.metrics.unlogged._value.get()
     world.events = events
+    await world.apply(request())
     await world.new_publisher().publish_tenant("acme", ["chat"], KNOWLEDGE)
     assert [1, 2] == [weights.version for weights in world.logged()]
+
+
+async def test_what_a_dead_process_published_reaches_the_log_although_nothing_is_new():
+    world = World()
+    world.events, events = Refusing(), world.events
+    await world.new_publisher().publish_tenant("acme", ["chat"], KNOWLEDGE)
+    world.events = events
+    await world.new_publisher().publish_tenant("acme", ["chat"], KNOWLEDGE)
+    assert [1] == [weights.version for weights in world.logged()]
+
+
+async def test_weights_too_large_for_the_log_are_live_and_block_nothing():
+    world = World()
+    world.max_event_bytes = 100
+    await world.new_publisher().publish_tenant("acme", ["chat"], KNOWLEDGE)
+    assert 1 == (await world.read()).version
+    assert 1 == world.metrics.unlogged._value.get()
+    assert [] == await world.weights.unsent("acme")
 
 
 class Hesitant(FakeLearning):
