@@ -1,0 +1,81 @@
+"""Weights rest on the tenant's own statistics, the pool and the benchmarks, and say which."""
+
+import msgspec
+
+from libs.contracts.state import POOL, RoutingPolicy, TenantPolicy
+from libs.routing.operations import Operations
+from libs.routing.pool import Pool
+from libs.routing.statistics import MICRO, Cell, Moments
+from services.aggregator.domain import publication
+from services.aggregator.domain.measures import TaskStatistics, TenantStatistics
+from services.aggregator.domain.publication import EVERY_TASK, Edition, is_news, pool_weights, tasks_due, tenant_weights
+from tests.unit.services.aggregator.publishing import KNOWLEDGE
+
+DAY = 20_000
+EDITION = Edition(event_id="e", now_ms=1, now_day=DAY, version=4)
+POLICY = TenantPolicy(tenant="acme")
+ONE = Moments(n=MICRO, sum_x=MICRO, sum_xx=MICRO)
+
+
+def chat(day=DAY):
+    return TaskStatistics(
+        evidence={Cell(task="chat", model="m1", source="session", day=day): ONE},
+        operations={("m1", day): Operations(requests=4, errors=1, latency_ms=400, cost_micro_usd=800)},
+    )
+
+
+def weights(statistics, policy=POLICY, previous=None):
+    return tenant_weights(previous, statistics, KNOWLEDGE, policy, EDITION)
+
+
+def test_everything_is_computed_at_first_and_later_what_changed():
+    assert set(EVERY_TASK) == set(tasks_due(None, []))
+    assert ("chat", "own-task") == tasks_due(weights(TenantStatistics()), ["own-task", "chat"])
+
+
+def test_evidence_and_operations_reach_the_model_they_are_about():
+    found = weights(TenantStatistics(requests=5, rated_sessions=1, tasks={"chat": chat()}))
+    model = found.tasks["chat"]["m1"]
+    assert model.session is not None
+    assert (1.0, 100.0, 0.2) == (model.session.samples, model.latency_ms, model.error_rate)
+    assert (4, "e", 1, 5, 1) == (
+        found.version,
+        found.event_id,
+        found.published_at_ms,
+        found.requests,
+        found.rated_sessions,
+    )
+
+
+def test_old_evidence_fades_and_old_operations_are_forgotten():
+    found = weights(TenantStatistics(tasks={"chat": chat(DAY - 28)})).tasks["chat"]["m1"]
+    assert found.session is not None
+    assert (0.25, None) == (found.session.samples, found.latency_ms)
+
+
+def test_the_ramp_of_the_policy_decides_between_steps_and_a_smooth_way():
+    statistics = TenantStatistics(requests=5)
+    smooth = TenantPolicy(tenant="acme", routing=RoutingPolicy(ramp="smooth"))
+    assert 1.0 == weights(statistics).weights.benchmark
+    assert 0.65 == weights(statistics, smooth).weights.benchmark
+
+
+def test_a_later_edition_with_the_same_content_is_no_news():
+    first = weights(TenantStatistics(tasks={"chat": chat()}))
+    later = msgspec.structs.replace(first, event_id="f", version=5, published_at_ms=9)
+    assert is_news(None, first)
+    assert not is_news(first, later)
+    assert is_news(first, msgspec.structs.replace(later, rated_sessions=1))
+    assert not is_news(first, msgspec.json.decode(msgspec.json.encode(first), type=type(first)))
+
+
+def test_the_pools_weights_are_day_0_for_everybody():
+    found = pool_weights(KNOWLEDGE, EDITION)
+    assert (POOL, "day0", False, set(EVERY_TASK)) == (found.scope, found.phase, found.pool_used, found.tasks.keys())
+
+
+def test_a_task_that_everybody_left_leaves_the_pool():
+    evidence = publication.contribution(chat(), POLICY, DAY)
+    pool = publication.next_pool(Pool(), {"chat": {"acme": evidence}}, KNOWLEDGE.priors, KNOWLEDGE.models)
+    assert {"chat"} == pool.tasks.keys()
+    assert {} == publication.next_pool(pool, {"chat": {}}, KNOWLEDGE.priors, KNOWLEDGE.models).tasks
