@@ -48,7 +48,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     One model that passed the constraints, as the decision saw it.
 
     *score* is the weighted mean of *scores*; *utility* is the score less cost and latency; *propensity* is the probability
-    with which this decision would pick the model; *samples* is the evidence behind the score, in effective sessions.
+    with which this decision would pick the model; *samples* is the evidence behind the score, in effective sessions;
+    *best_probability* is how likely no other candidate has a higher utility.
     """
 
     provider: str
@@ -59,6 +60,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     variance: float = 0.0
     samples: float = 0.0
     propensity: float = 0.0
+    best_probability: float = 0.0
 
 
 class Filtered(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,8 +84,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     One routing decision with everything that is needed to replay and audit it.
 
     *propensity* is the winner's probability given *candidates*, *weights*, *snapshot_version* and *seed*; it cannot be
-    recovered afterwards. *pinned* says that the session had its model already; *explored* that the winner does not have the
-    highest utility.
+    recovered afterwards. *pinned* says that the session had its model already; *explored* that the winner is not
+    what the strategy prefers.
     """
 
     strategy: Strategy

@@ -22,24 +22,16 @@ _REASONS: dict[Strategy, str] = {
 }
 
 
-def confidence(decision: Decision, place: int) -> tuple[Evidence, float, str]:
+def verdicts(decision: Decision) -> tuple[tuple[Evidence, float, str], ...]:
     """
-    Return evidence, confidence in [0, 1] and its reason for the candidate at *place*.
+    Return evidence, confidence in [0, 1] and its reason for each candidate, should it win.
 
     `0.45·clamp(gap/.20) + 0.35·clamp(log1p(n)/log1p(30)) + 0.20·(1 − clamp(variance/.25))`, at most .6 on Day 0 and at most
     .8 where the shared pool was used; the gap is that of its score to the best other candidate's.
     """
-    candidate = decision.candidates[place]
-    evidence = Evidence(
-        samples=candidate.samples, top2_gap=_gap(decision.candidates, place), variance=candidate.variance
-    )
-    raw = (
-        0.45 * _clamp(evidence.top2_gap / GAP_OF_FULL_TRUST)
-        + 0.35 * _clamp(log1p(evidence.samples) / log1p(SAMPLES_OF_FULL_TRUST))
-        + 0.20 * (1.0 - _clamp(evidence.variance / VARIANCE_OF_NO_TRUST))
-    )
-    cap, reason = _cap(decision)
-    return evidence, round(min(raw, cap), 4), reason.format(samples=evidence.samples, gap=evidence.top2_gap)
+    scores = sorted((item.score for item in decision.candidates), reverse=True)
+    runner_up = scores[1] if len(scores) > 1 else scores[0]
+    return tuple(_verdict(decision, item, max(0.0, item.score - runner_up)) for item in decision.candidates)
 
 
 def explanation(decision: Decision) -> str:
@@ -51,6 +43,17 @@ def explanation(decision: Decision) -> str:
         f"among {others + 1} {'candidates' if others else 'candidate'}{removed}; phase {decision.phase}, "
         f"weights {_weights(decision)}, confidence {decision.confidence:.2f} ({decision.confidence_reason})."
     )
+
+
+def _verdict(decision: Decision, candidate: Candidate, gap: float) -> tuple[Evidence, float, str]:
+    evidence = Evidence(samples=candidate.samples, top2_gap=gap, variance=candidate.variance)
+    raw = (
+        0.45 * _clamp(evidence.top2_gap / GAP_OF_FULL_TRUST)
+        + 0.35 * _clamp(log1p(evidence.samples) / log1p(SAMPLES_OF_FULL_TRUST))
+        + 0.20 * (1.0 - _clamp(evidence.variance / VARIANCE_OF_NO_TRUST))
+    )
+    cap, reason = _cap(decision)
+    return evidence, round(min(raw, cap), 4), reason.format(samples=evidence.samples, gap=evidence.top2_gap)
 
 
 def _why(decision: Decision) -> str:
@@ -79,11 +82,6 @@ def _cap(decision: Decision) -> tuple[float, str]:
     if decision.pool_used:
         return CAP_POOL, "{samples:.1f} effective sessions with the shared pool as prior, gap {gap:.3f}"
     return 1.0, "{samples:.1f} effective sessions, gap {gap:.3f}"
-
-
-def _gap(candidates: tuple[Candidate, ...], place: int) -> float:
-    others = [item.score for other, item in enumerate(candidates) if other != place]
-    return max(0.0, candidates[place].score - max(others)) if others else 0.0
 
 
 def _clamp(value: float) -> float:

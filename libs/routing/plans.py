@@ -8,11 +8,13 @@ import msgspec
 from libs.contracts.events import Candidate, Decision, Evidence, ModelEstimates, SourceWeights, WeightsPublished
 from libs.providers.catalogue import Model
 from libs.routing.candidates import Models, RoutingRequest, field_of
-from libs.routing.explain import confidence
+from libs.routing.explain import verdicts
 from libs.routing.priors import ANY_TASK
+from libs.routing.propensity import best_probabilities
 from libs.routing.scoring import Scored, applied_weights, scored
+from libs.routing.shortlist import NOT_SHORTLISTED, shortlisted
 from libs.routing.statistics import MICRO
-from libs.routing.strategies import best_of, chances_of
+from libs.routing.strategies import best_of, chances_of, favourite_of
 
 SEED_BITS = 53  # The most that is exact as a float and as a JSON number.
 SWITCH_MARGIN = 0.02  # A session changes its model only for a gain a user could notice; less would follow the noise.
@@ -25,14 +27,17 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
     A scored field with each candidate's probability, good for every session until the snapshot changes.
 
-    *template* lacks what the draw decides; *verdicts* hold evidence, confidence and its reason by candidate;
-    *refill_usd_per_token* is what a prompt token costs more when it is not in the provider's cache.
+    *template* lacks what the draw decides; *best* has the highest utility, *favourite* is what the strategy prefers (None
+    where it has no preference). *verdicts* hold evidence, confidence and its reason by candidate; *left_out* are models that
+    only the shortlist removed; *refill_usd_per_token* is what a prompt token costs more outside the provider's cache.
     """
 
     template: Decision
     cumulative: tuple[float, ...]
     index: dict[str, int]
     best: int
+    favourite: int | None
+    left_out: frozenset[str]
     verdicts: tuple[tuple[Evidence, float, str], ...]
     cost_weight: float
     refill_usd_per_token: float
@@ -40,17 +45,20 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) -> Plan:
     """Score the field and fix each candidate's probability. Raises NoCandidateError."""
-    field = field_of(request, models)
     routing = request.policy.routing
     estimates = estimates_of(weights, request.task)
-    applied = applied_weights(weights.weights, [estimates[model.id] for model in field.models if model.id in estimates])
     tokens = (bucket(request.requirements.context_tokens), bucket(request.expected_output_tokens))
+    eligible = field_of(request, models)
+    known = [estimates[model.id] for model in eligible.models if model.id in estimates]
+    applied = applied_weights(weights.weights, known)
+    field = shortlisted(eligible, scored(eligible.models, estimates, applied, routing, tokens), keep=request.pinned)
     results = scored(field.models, estimates, applied, routing, tokens)
     day0 = best_of(scored(field.models, estimates, _BENCHMARK_ONLY, routing, tokens))
-    best = 0 if field.strategy in ORDERED else best_of(results)
     key = f"{weights.scope}:{weights.version}:{request.task}:{','.join(model.id for model in field.models)}"
     chances = chances_of(field, results, floor=routing.exploration_floor, day0=day0, key=key)
-    candidates = tuple(map(_candidate, field.models, results, chances))
+    likelihoods = best_probabilities([item.utility for item in results], [item.variance for item in results], key=key)
+    candidates = tuple(map(_candidate, field.models, results, chances, likelihoods))
+    best = best_of(results)
     rule = request.rule
     template = Decision(
         strategy=field.strategy,
@@ -73,7 +81,9 @@ def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) 
         cumulative=tuple(accumulate(chances)),
         index={item.model: place for place, item in enumerate(candidates)},
         best=best,
-        verdicts=tuple(confidence(template, place) for place in range(len(candidates))),
+        favourite=favourite_of(field, results),
+        left_out=frozenset(item.model for item in field.filtered if item.constraint == NOT_SHORTLISTED),
+        verdicts=verdicts(template),
         cost_weight=routing.cost_weight,
         refill_usd_per_token=_refill_usd_per_token(field.models[best]),
     )
@@ -124,7 +134,7 @@ def _decided(plan: Plan, place: int, seed: int, *, pinned: bool, propensity: flo
         provider=winner.provider,
         propensity=propensity,
         seed=seed,
-        explored=place != plan.best,
+        explored=plan.favourite is not None and place != plan.favourite,
         pinned=pinned,
         evidence=evidence,
         confidence=sure,
@@ -138,7 +148,7 @@ def _configured(request: RoutingRequest) -> str | None:
     return of_rule or request.policy.default_model
 
 
-def _candidate(model: Model, result: Scored, chance: float) -> Candidate:
+def _candidate(model: Model, result: Scored, chance: float, likelihood: float) -> Candidate:
     return Candidate(
         provider=model.provider,
         model=model.id,
@@ -148,6 +158,7 @@ def _candidate(model: Model, result: Scored, chance: float) -> Candidate:
         variance=result.variance,
         samples=result.samples,
         propensity=chance,
+        best_probability=likelihood,
     )
 
 

@@ -19,8 +19,14 @@ def explored(utilities: list[float], variances: list[float], *, floor: float, da
     its own. *key* names snapshot, task and candidates, so that the draws can be made again.
     """
     means = np.asarray(utilities)
-    wins = np.bincount(_draws(means, np.asarray(variances), key).argmax(axis=1), minlength=means.size)
+    wins = np.bincount(_draws(means, np.asarray(variances), key, scale=SCALE).argmax(axis=1), minlength=means.size)
     return _guarded(_floored(wins / DRAWS, floor), means, day0)
+
+
+def best_probabilities(utilities: list[float], variances: list[float], *, key: str) -> list[float]:
+    """Return how likely each candidate is the best there is, by the whole width of the posteriors: calibrated, unfloored."""
+    draws = _draws(np.asarray(utilities), np.asarray(variances), key, scale=1.0)
+    return [float(wins) / DRAWS for wins in np.bincount(draws.argmax(axis=1), minlength=len(utilities))]
 
 
 def one_hot(size: int, winner: int, *, floor: float) -> list[float]:
@@ -36,10 +42,12 @@ def proportional(shares: list[float]) -> list[float]:
     return [share / total for share in shares] if total > 0 else [1.0 / len(shares)] * len(shares)
 
 
-def _draws(means: NDArray[np.float64], variances: NDArray[np.float64], key: str) -> NDArray[np.float64]:
+def _draws(
+    means: NDArray[np.float64], variances: NDArray[np.float64], key: str, *, scale: float
+) -> NDArray[np.float64]:
     seed = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "big")
     noise = np.random.Generator(np.random.PCG64(seed)).standard_normal((DRAWS, means.size))
-    return means + SCALE * np.sqrt(variances) * noise
+    return means + scale * np.sqrt(variances) * noise
 
 
 def _floored(chances: NDArray[np.float64], floor: float) -> NDArray[np.float64]:

@@ -44,12 +44,13 @@ class Selector:
         """Return what `selection.decide` returns for the same arguments. Raises NoCandidateError."""
         key = self._key(request, weights)
         kept = self._plans.get(key)
-        if kept is not None and _same(kept, request, weights):
-            self._plans.move_to_end(key)
-            return choose(kept.plan, request, seed=seed)
-        plan = plan_of(request, weights, self._models)
-        self._keep(key, _Kept(weights=weights, policy=request.policy, rule=request.rule, plan=plan))
-        return choose(plan, request, seed=seed)
+        if kept is None or not _same(kept, request, weights):
+            plan = plan_of(msgspec.structs.replace(request, pinned=None), weights, self._models)
+            kept = _Kept(weights=weights, policy=request.policy, rule=request.rule, plan=plan)
+        self._keep(key, kept)
+        if request.pinned in kept.plan.left_out:
+            return choose(plan_of(request, weights, self._models), request, seed=seed)
+        return choose(kept.plan, request, seed=seed)
 
     def _keep(self, key: Key, kept: _Kept) -> None:
         self._plans[key] = kept

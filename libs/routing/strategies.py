@@ -26,6 +26,21 @@ def chances_of(field: Field, results: list[Scored], *, floor: float, day0: int, 
             return explored(utilities, [item.variance for item in results], floor=floor, day0=day0, key=key)
 
 
+def favourite_of(field: Field, results: list[Scored]) -> int | None:
+    """Return the place of the candidate the strategy prefers; None for one that draws without a preference."""
+    match field.strategy:
+        case "passthrough" | "fallback":
+            return 0
+        case "smart_cost":
+            return cheapest_of(results)
+        case "latency_based":
+            return fastest_of(results)
+        case "feedback_driven":
+            return best_of(results)
+        case "weighted" | "round_robin":
+            return None
+
+
 def best_of(results: list[Scored]) -> int:
     """Return the place of the highest utility, the first of equals."""
     return max(range(len(results)), key=lambda place: (results[place].utility, -place))

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from libs.contracts.events import Candidate, Decision
-from libs.routing.explain import confidence, explanation
+from libs.routing.explain import explanation, verdicts
 from libs.routing.phases import weights_of
 from libs.routing.selection import decide
 from tests.unit.libs.routing.builders import a_model, a_request, a_snapshot, catalogue, known
@@ -34,7 +34,7 @@ def a_decision(**fields: object) -> Decision:
 
 
 def test_the_formula() -> None:
-    evidence, sure, _ = confidence(a_decision(), 0)
+    evidence, sure, _ = verdicts(a_decision())[0]
     assert pytest.approx((12.0, 0.1, 0.01)) == (evidence.samples, evidence.top2_gap, evidence.variance)
     expected = 0.45 * 0.5 + 0.35 * log1p(12) / log1p(30) + 0.20 * (1 - 0.01 / 0.25)
     assert pytest.approx(expected, abs=1e-4) == sure
@@ -51,13 +51,13 @@ def test_the_formula() -> None:
 def test_the_caps(fields: dict[str, object], cap: float, reason: str) -> None:
     sure_thing = Candidate(provider="p", model="a", score=0.9, samples=1000.0)
     decision = a_decision(candidates=(sure_thing, Candidate(provider="p", model="b", score=0.1)), **fields)
-    _, sure, why = confidence(decision, 0)
+    _, sure, why = verdicts(decision)[0]
     assert cap == sure
     assert reason in why
 
 
 def test_the_runner_up_has_no_gap() -> None:
-    assert 0.0 == confidence(a_decision(), 1)[0].top2_gap
+    assert 0.0 == verdicts(a_decision())[1][0].top2_gap
 
 
 @pytest.mark.parametrize("requested", [(), ("b",), ("b", "a")])

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.routing.propensity import MAX_EXPECTED_LOSS, MAX_FLOOR_MASS, explored, one_hot, proportional
+from libs.routing.propensity import (
+    MAX_EXPECTED_LOSS,
+    MAX_FLOOR_MASS,
+    best_probabilities,
+    explored,
+    one_hot,
+    proportional,
+)
 
 utilities = st.lists(st.floats(-2, 1), min_size=1, max_size=12)
 
@@ -44,3 +51,10 @@ def test_the_floor_keeps_every_candidate_possible_but_never_taxes_more_than_its_
 def test_shares_become_probabilities() -> None:
     assert [0.75, 0.25, 0.0] == proportional([3.0, 1.0, 0.0])
     assert [0.5, 0.5] == proportional([0.0, 0.0])
+
+
+def test_how_likely_the_best_is_counts_the_whole_doubt_and_no_floor() -> None:
+    likely = best_probabilities([0.6, 0.5, -5.0], [0.01, 0.01, 0.01], key="k")
+    assert pytest.approx(1.0) == sum(likely)
+    assert 0.0 == likely[2]
+    assert pytest.approx(0.76, abs=0.06) == likely[0]

@@ -137,3 +137,12 @@ def test_a_weighted_rule_gives_its_shares_and_keeps_sessions() -> None:
 def test_no_candidate_is_an_error_with_reasons() -> None:
     with pytest.raises(NoCandidateError, match="context_tokens"):
         decide(a_request(requirements=Requirements(context_tokens=10**9)), SNAPSHOT, MODELS, seed=0)
+
+
+def test_a_strategys_own_preference_is_no_exploration() -> None:
+    models = catalogue(a_model("a", price=9.0), a_model("b", price=0.1))
+    snapshot = a_snapshot({"a": known(0.62), "b": known(0.60)})
+    free = TenantPolicy(tenant="acme", routing=RoutingPolicy(cost_weight=0.0, exploration_floor=0.0))
+    rule = RoutingRule(rule_id="r", name="r", strategy="smart_cost")
+    decision = decide(a_request(rule=rule, policy=free), snapshot, models, seed=0)
+    assert ("b", False) == (decision.winner, decision.explored)
