@@ -16,6 +16,7 @@ from services.gateway.ports import (
 
 MAX_CONNECTIONS = 1000
 KEEPALIVE_S = 60.0
+MAX_ANSWER_BYTES = 64 << 20
 
 
 class AiohttpUpstream:
@@ -65,8 +66,14 @@ class AiohttpAnswer:
 
     async def read(self) -> bytes:
         """Return the whole body."""
-        with _translated():
-            return await self._response.read()
+        parts: list[bytes] = []
+        size_bytes = 0
+        async for part in self.chunks():
+            parts.append(part)
+            size_bytes += len(part)
+            if size_bytes > MAX_ANSWER_BYTES:
+                raise UpstreamBrokenError("the answer is too large")
+        return b"".join(parts)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """Yield the body as it arrives."""
@@ -87,7 +94,10 @@ def _session(provider: Provider, key: str | None) -> aiohttp.ClientSession:
         headers=headers,
         connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, keepalive_timeout=KEEPALIVE_S),
         timeout=aiohttp.ClientTimeout(
-            total=None, sock_connect=provider.connect_timeout_s, sock_read=provider.timeout_s
+            total=None,
+            connect=2 * provider.connect_timeout_s,  # Waiting for one of the connections to become free included.
+            sock_connect=provider.connect_timeout_s,
+            sock_read=provider.timeout_s,
         ),
         cookie_jar=aiohttp.DummyCookieJar(),
     )

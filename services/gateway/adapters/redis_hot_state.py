@@ -95,7 +95,9 @@ def _lookup_commands(lookup: Lookup) -> list[Command]:
 
 def _settle_commands(settled: Settled, settings: HotStateSettings) -> list[Command]:
     tenant, session_id = settled.tenant, settled.session_id
-    aliases = [settled.request_id, *([settled.completion_id] if settled.completion_id else [])]
+    aliases = [settled.request_id]
+    if settled.completion_id and len(settled.completion_id) <= state.MAX_SESSION_ID_CHARS:
+        aliases.append(settled.completion_id)
     commands = [_put(state.session_alias(tenant, alias), session_id, settings.alias_ttl_s) for alias in aliases]
     if not settled.session_inferred:
         commands.append(_put(state.last_session(tenant, settled.key_id), session_id, settings.session_ttl_s))

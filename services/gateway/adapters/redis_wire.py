@@ -5,6 +5,7 @@ import contextlib
 import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +15,8 @@ import msgspec
 Argument = str | bytes | int
 Command = tuple[Argument, ...]
 MAX_PENDING = 10_000
+MAX_SILENCES = 3  # Answers in a row that did not come in time, until the connection is given up.
+GRACE_S = 0.005
 
 
 class RedisAwayError(Exception):
@@ -92,14 +95,15 @@ class RedisWire:
 
     async def ask(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies to *commands*, in order; raises `RedisAwayError`."""
-        future: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
-        self._usable().send(commands, lambda replies: _resolve(future, replies))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[Any]] = loop.create_future()
+        protocol = self._usable()
+        protocol.send(commands, lambda replies: _resolve(future, replies))
+        timer = loop.call_later(self._timeout_s, self._expire, protocol, future)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await future
-        except TimeoutError as error:
-            self._drop()
-            raise RedisAwayError("no answer in time") from error
+            return await future
+        finally:
+            timer.cancel()
 
     def tell(self, commands: Sequence[Command], on_reply: Callable[[list[Any] | None], None]) -> None:
         """Send *commands* without waiting; *on_reply* gets the replies, or None when they were lost."""
@@ -115,11 +119,18 @@ class RedisWire:
             raise RedisAwayError("not connected")
         return protocol
 
-    def _drop(self) -> None:
-        """Give the connection up: the replies of later requests would queue behind those that are late."""
-        if self._protocol is not None:
-            self._protocol.hang_up()
-        self._reconnect()
+    def _expire(self, protocol: "_Protocol", future: asyncio.Future[list[Any]], *, grace: bool = True) -> None:
+        """Fail *future* unless its reply was only waiting for a stalled loop to read it."""
+        if future.done():
+            return
+        if grace:
+            asyncio.get_running_loop().call_later(GRACE_S, partial(self._expire, protocol, future, grace=False))
+            return
+        future.set_exception(RedisAwayError("no answer in time"))
+        protocol.silences += 1
+        if protocol.silences >= MAX_SILENCES:
+            protocol.hang_up()
+            self._reconnect()
 
     def _reconnect(self) -> None:
         if not self._closed and (self._connecting is None or self._connecting.done()) and not self.connected:
@@ -168,6 +179,7 @@ class _Protocol(asyncio.Protocol):
 
     def __init__(self, on_lost: Callable[[], None]) -> None:
         self.open = False
+        self.silences = 0
         self._on_lost = on_lost
         self._reader = hiredis.Reader()
         self._owed: deque[tuple[int, Callable[[list[Any] | None], Any]]] = deque()
@@ -192,6 +204,7 @@ class _Protocol(asyncio.Protocol):
         self._on_lost()
 
     def data_received(self, data: bytes) -> None:
+        self.silences = 0
         self._reader.feed(data)
         while (reply := self._reader.gets()) is not False:
             self._replies.append(reply)

@@ -105,8 +105,9 @@ def checked_session_id(value: str, param: str) -> str:
 
 def _label(own: dict[str, str], option: str) -> str | None:
     value = own.get(option, "").strip()
-    if len(value) > MAX_LABEL_CHARS:
-        raise bad_request(f"floopy-{option} has to be at most {MAX_LABEL_CHARS} characters", f"floopy-{option}")
+    if len(value) > MAX_LABEL_CHARS or not value.isprintable():
+        name = f"floopy-{option}"
+        raise bad_request(f"{name} has to be at most {MAX_LABEL_CHARS} printable characters", name)
     return value or None
 
 
@@ -133,7 +134,8 @@ def _bucket_size(own: dict[str, str]) -> int:
 
 
 def _properties(own: dict[str, str]) -> dict[str, str]:
-    found = {option[9:]: value[:MAX_LABEL_CHARS] for option, value in own.items() if option.startswith("property-")}
+    names = [option for option in own if option.startswith("property-")]
+    found = {name.removeprefix("property-"): _label(own, name) or "" for name in names}
     if len(found) > MAX_PROPERTIES:
         raise bad_request(f"at most {MAX_PROPERTIES} floopy-property headers are kept", "floopy-property")
     return found

@@ -12,6 +12,7 @@ from services.gateway.domain.errors import RefusedError, bad_request
 AUTO = "auto"
 RULE_PREFIX = "rule:"
 MAX_CHAIN = 8
+MAX_MODEL_CHARS = 1024
 _FIELD_AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
 
@@ -54,8 +55,8 @@ def read_body(body: bytes) -> ChatBody:
         raise _invalid(str(error)) from error
     except UNREADABLE as error:
         raise bad_request(f"The body is not valid JSON: {error}") from error
-    if not chat.model.strip():
-        raise bad_request("model must not be empty", "model")
+    if not chat.model.strip() or len(chat.model) > MAX_MODEL_CHARS:
+        raise bad_request(f"model must be a name of at most {MAX_MODEL_CHARS} characters", "model")
     if not chat.messages:
         raise bad_request("messages must hold at least one message", "messages")
     return chat

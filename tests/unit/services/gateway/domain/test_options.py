@@ -56,6 +56,8 @@ def test_cache_control_is_understood_and_what_is_not_is_ignored(value, expected)
         ("floopy-cache-bucket-max-size", "²"),
         ("floopy-cache-bucket-max-size", "-1"),
         ("floopy-user-id", "x" * 513),
+        ("floopy-user-id", b"\xff".decode(errors="surrogateescape")),
+        ("floopy-property-plan", "a\udcff"),
         ("floopy-session-id", "x" * 257),
         ("x-session-id", "a\x00b"),
     ],

@@ -34,6 +34,7 @@ def body(**fields: object) -> bytes:
         (b'{"model": "m"}', "messages"),
         (body(model=7), "model"),
         (body(model="  "), "model"),
+        (body(model="m" * 1025), "model"),
         (body(messages=[]), "messages"),
         (body(messages="hi"), "messages"),
         (body(messages=[{"content": "hi"}]), "messages[0].role"),
