@@ -84,8 +84,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     One routing decision with everything that is needed to replay and audit it.
 
     *propensity* is the winner's probability given *candidates*, *weights*, *snapshot_version* and *seed*; it cannot be
-    recovered afterwards. *pinned* says that the session had its model already; *explored* that the winner is not
-    what the strategy prefers.
+    recovered afterwards. *not_shortlisted* counts models that might have served but could not win. *pinned* says that the
+    session had its model already; *explored* that the winner is not what the strategy prefers.
     """
 
     strategy: Strategy
@@ -99,6 +99,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_version: int
     seed: int
     filtered: tuple[Filtered, ...] = ()
+    not_shortlisted: int = 0
     rule_id: str | None = None
     baseline: str | None = None
     explored: bool = False

@@ -38,6 +38,7 @@ def explanation(decision: Decision) -> str:
     """Return one sentence that says what was chosen, among how many, why, and on what evidence."""
     others = len(decision.candidates) - 1
     removed = f"; constraints removed {len(decision.filtered)}" if decision.filtered else ""
+    removed += f"; {decision.not_shortlisted} could not win" if decision.not_shortlisted else ""
     return (
         f"{decision.winner} ({decision.provider}) served a {decision.task} request: {_why(decision)}, "
         f"among {others + 1} {'candidates' if others else 'candidate'}{removed}; phase {decision.phase}, "

@@ -12,7 +12,7 @@ from libs.routing.explain import verdicts
 from libs.routing.priors import ANY_TASK
 from libs.routing.propensity import best_probabilities
 from libs.routing.scoring import Scored, applied_weights, scored
-from libs.routing.shortlist import NOT_SHORTLISTED, shortlisted
+from libs.routing.shortlist import shortlisted
 from libs.routing.statistics import MICRO
 from libs.routing.strategies import best_of, chances_of, favourite_of
 
@@ -72,6 +72,7 @@ def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) 
         snapshot_version=weights.version,
         seed=0,
         filtered=field.filtered,
+        not_shortlisted=len(eligible.models) - len(field.models),
         rule_id=rule.rule_id if rule is not None else None,
         baseline=_configured(request) or candidates[day0].model,
         pool_used=weights.pool_used,
@@ -82,7 +83,7 @@ def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) 
         index={item.model: place for place, item in enumerate(candidates)},
         best=best,
         favourite=favourite_of(field, results),
-        left_out=frozenset(item.model for item in field.filtered if item.constraint == NOT_SHORTLISTED),
+        left_out=frozenset(model.id for model in eligible.models) - frozenset(model.id for model in field.models),
         verdicts=verdicts(template),
         cost_weight=routing.cost_weight,
         refill_usd_per_token=_refill_usd_per_token(field.models[best]),

@@ -2,12 +2,10 @@
 
 import msgspec
 
-from libs.contracts.events import Filtered
 from libs.routing.candidates import Field
 from libs.routing.scoring import Scored
 
-MAX_CANDIDATES = 24
-NOT_SHORTLISTED = "not_shortlisted"
+MAX_CANDIDATES = 16
 
 
 def shortlisted(field: Field, results: list[Scored], *, keep: str | None = None) -> Field:
@@ -20,17 +18,9 @@ def shortlisted(field: Field, results: list[Scored], *, keep: str | None = None)
     if field.strategy != "feedback_driven" or len(field.models) <= MAX_CANDIDATES:
         return field
     places = sorted(range(len(results)), key=lambda place: (-_hope(results[place]), place))
-    kept = set(places[:MAX_CANDIDATES]) | {place for place, model in enumerate(field.models) if model.id == keep}
-    left_out = tuple(
-        Filtered(provider=model.provider, model=model.id, constraint=NOT_SHORTLISTED)
-        for place, model in enumerate(field.models)
-        if place not in kept
-    )
-    return msgspec.structs.replace(
-        field,
-        models=tuple(model for place, model in enumerate(field.models) if place in kept),
-        filtered=field.filtered + left_out,
-    )
+    kept = set(places[:MAX_CANDIDATES])
+    models = tuple(model for place, model in enumerate(field.models) if place in kept or model.id == keep)
+    return msgspec.structs.replace(field, models=models)
 
 
 def _hope(result: Scored) -> float:
