@@ -29,6 +29,7 @@ def broker(*, port: int) -> ProcessSpec:
             "--silent",
         ),
         ready=TcpProbe(port=port),
+        forgetful=True,
     )
 
 

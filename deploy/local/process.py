@@ -59,7 +59,8 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     One process of the stack, as a value.
 
     `env` is added to the environment of the supervisor, `directory` is made before the start. `port_variable` is the environment variable that moves the port,
-    for the error when it is taken. A process that exits is restarted `max_restarts` times before the stack gives up.
+    for the error when it is taken. A process that exits is restarted `max_restarts` times before the stack gives up; one that is
+    `forgetful` keeps nothing over a restart, so that whatever depends on it starts anew with it.
     """
 
     name: str
@@ -72,6 +73,7 @@ class ProcessSpec(msgspec.Struct, frozen=True, kw_only=True):
     ready_timeout_s: float = 30.0
     stop_timeout_s: float = 10.0
     max_restarts: int = 5
+    forgetful: bool = False
 
     @property
     def port(self) -> int:

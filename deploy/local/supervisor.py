@@ -2,7 +2,7 @@
 
 import asyncio
 from asyncio.subprocess import Process
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -89,8 +89,14 @@ class Supervisor:
             await asyncio.gather(*(self._stop(child) for child in self._children.values()))
 
     async def _keep(self, child: "_Child") -> None:
-        await self._all_ready(child.spec.depends_on)
-        await child.keep_running()
+        await child.keep_running(
+            needed=lambda: self._all_ready(child.spec.depends_on), ended=lambda: self._take_along(child.spec)
+        )
+
+    async def _take_along(self, spec: ProcessSpec) -> None:
+        if spec.forgetful:
+            dependent = (child for child in self._children.values() if spec.name in child.spec.depends_on)
+            await asyncio.gather(*(child.begin_anew() for child in dependent))
 
     async def _announce(self, ready: Callable[[], None]) -> None:
         await self._all_ready(tuple(self._children))
@@ -122,13 +128,27 @@ class _Child:
         self._changed = changed
         self._backoff = backoff
         self._process: Process | None = None
+        self._anew = False
 
-    async def keep_running(self) -> None:
-        """Start the process again whenever it ends; raises StackFailedError when a restart is not going to help."""
+    async def keep_running(
+        self, *, needed: Callable[[], Awaitable[None]], ended: Callable[[], Awaitable[None]]
+    ) -> None:
+        """
+        Start the process once *needed* returns, and again whenever it ends, after *ended*.
+
+        Raises StackFailedError when a restart is not going to help.
+        """
         crashes = 0
         self._keep_one_old_log()
         while True:
+            await needed()
             lived_s = await self._live()
+            self.ready.clear()
+            await ended()
+            if self._anew:
+                self._anew = False
+                self._set(state=State.RESTARTING, pid=None, restarts=self.status.restarts + 1)
+                continue
             if self._process is not None and self._process.returncode == EXIT_MISCONFIGURED:
                 self._fail("does not accept its configuration")
             crashes = 1 if lived_s > self._backoff.calm_s else crashes + 1
@@ -136,6 +156,12 @@ class _Child:
                 self._fail(f"exited {crashes} times")
             self._set(state=State.RESTARTING, pid=None, restarts=self.status.restarts + 1)
             await asyncio.sleep(self._backoff.delay_s(crashes))
+
+    async def begin_anew(self) -> None:
+        """End the process so that it is started again, which is not counted as a crash."""
+        if self._process is not None and self._process.returncode is None:
+            self._anew = True
+            await _end(self._process, self.spec.stop_timeout_s)
 
     async def stop(self) -> None:
         """Ask the process to end, force it after its time is up."""

@@ -81,6 +81,20 @@ async def test_a_process_that_crashes_comes_back_and_is_counted(tmp_path: Path):
         assert first != supervisor.statuses[0].pid
 
 
+async def test_what_rests_on_a_forgetful_process_starts_anew_with_it(tmp_path: Path):
+    """Neither is it counted as a crash, nor does it start before the other is back."""
+    specs = process("app", depends_on=("log",), max_restarts=0), process("log", forgetful=True)
+    async with running(tmp_path, *specs) as (supervisor, watcher):
+        log, app = supervisor.statuses
+        assert log.pid is not None
+        os.kill(log.pid, signal.SIGKILL)
+        await until(lambda: [1, 1] == [status.restarts for status in supervisor.statuses])
+        await until(lambda: all(status.state is State.READY for status in supervisor.statuses))
+
+        assert app.pid != supervisor.statuses[1].pid
+        assert [("log", State.READY), ("app", State.STARTING), ("app", State.READY)] == watcher.history[-3:]
+
+
 async def test_a_process_that_crashes_too_often_ends_the_stack_with_its_last_words(tmp_path: Path):
     other = process("other")
     broken = process("broken", "print('out of luck'); raise SystemExit(3)", max_restarts=2, depends_on=("other",))
