@@ -5,7 +5,7 @@ import binascii
 import codecs
 import re
 from collections.abc import Callable, Iterator
-from itertools import islice, repeat
+from itertools import islice
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -20,31 +20,31 @@ MAX_DEPTH: Final = 2
 
 _LEAST_PRINTABLE: Final = 0.9
 _LEAST_RUN_CHARS: Final = 16
-_LEAST_SPACED_LETTERS: Final = 6
-_LEAST_HEX_LETTERS: Final = 8
-_LEAST_ROT13_WORDS: Final = 3
+_LEAST_DRESSED_CHARS: Final = 11
+_LEAST_LETTERS: Final = 6
+_LEAST_PAIRS: Final = 8
+_LEAST_ESCAPES: Final = 3
+_LEAST_ROT13_WORDS: Final = 2
 _LEAST_SWAPPED_WORDS: Final = 3
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
-_HEX: Final = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,]?){8,}")
+_HEX: Final = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,]{0,2}){8,}")
 _HEX_DRESS: Final = re.compile(r"0x|\\x|[\s:,]")
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"/\\])")
+_PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _SPACED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[ .*_|-]{1,3}[^\W_](?![^\W_])){5,}")
-_DRESSED: Final = re.compile(r"[.*_|-][^\W_][.*_|-][^\W_][.*_|-][^\W_]")
 _SWAPPED: Final = re.compile(r"[013457@$](?=[A-Za-z])\S*")
 _SWAPPED_ANYWHERE: Final = re.compile(r"[013457@$](?=[A-Za-z])|(?<=[A-Za-z])[013457@$]")
 _ROT13_WORDS: Final = (
-    "gur ",
-    "naq ",
-    "lbh",
     "vtaber",
-    " nyy ",
     "cerivbhf",
     "vafgehpgvba",
     "cebzcg",
     "flfgrz",
     "erirny",
     "sbyybj",
+    "sbetrg",
+    "cnffjbeq",
 )
 _LETTERS: Final = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
 _JSON_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/", "\\": "\\"}
@@ -61,24 +61,29 @@ def decoded(text: str) -> tuple[str, ...]:
 
 
 def _one_layer(text: str) -> Iterator[str]:
-    return (inner for decode in _decoders(text) if (inner := decode(text)) and inner != text)
+    """Try only what a look at the words' lengths and a few characters cannot rule out: most texts are plain."""
+    words = text.split()
+    long = [word for word in words if len(word) >= _LEAST_DRESSED_CHARS]
+    dressed = " ".join(long)
+    run = " ".join(word for word in long if len(word) >= _LEAST_RUN_CHARS)
+    letters, pairs = _spread(words)
+    candidates = (
+        _from_base64(run),
+        _from_hex(text if pairs or text.count("0x") >= _LEAST_PAIRS else run),
+        _from_spaced(text if letters else dressed),
+        _from_escapes(text),
+        _from_percent(text),
+        _from_rot13(text),
+        _from_swapped(text),
+    )
+    return (inner for inner in candidates if inner and inner != text)
 
 
-def _decoders(text: str) -> Iterator[Callable[[str], str]]:
-    """Only those that a look at word lengths and a few characters cannot rule out: most texts are plain."""
-    lengths = bytes(map(min, map(len, text.split()), repeat(255)))
-    if lengths and max(lengths) >= _LEAST_RUN_CHARS:
-        yield _from_base64
-    if text.count("6") + text.count("7") >= _LEAST_HEX_LETTERS - 2:
-        yield _from_hex
-    if "\\" in text:
-        yield _from_escapes
-    if "%" in text:
-        yield unquote_plus
-    if b"\x01" * _LEAST_SPACED_LETTERS in lengths or _DRESSED.search(text):
-        yield _from_spaced
-    yield _from_rot13
-    yield _from_swapped
+def _spread(words: list[str]) -> tuple[bool, bool]:
+    """Say whether single letters stand in a row, and whether pairs do, as bytes in hexadecimal are written."""
+    # A length beyond one byte wraps round: at worst a pattern is tried in vain.
+    lengths = bytes([len(word) & 0xFF for word in words])
+    return bytes([1]) * _LEAST_LETTERS in lengths, bytes([2]) * _LEAST_PAIRS in lengths
 
 
 def _bounded(texts: list[str]) -> Iterator[str]:
@@ -123,12 +128,19 @@ def _readable(decode: Callable[[str], bytes], run: str) -> str:
 
 
 def _from_escapes(text: str) -> str:
+    if "\\" not in text:
+        return ""
     return _ESCAPE.sub(_unescaped, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescaped(match: re.Match[str]) -> str:
     escape = match.group()[1:]
     return chr(int(escape[1:], 16)) if escape[0] in "ux" else _JSON_ESCAPES[escape]
+
+
+def _from_percent(text: str) -> str:
+    found = sum(1 for _ in islice(_PERCENT.finditer(text), _LEAST_ESCAPES)) if "%" in text else 0
+    return unquote_plus(text) if found >= _LEAST_ESCAPES else ""
 
 
 def _from_rot13(text: str) -> str:

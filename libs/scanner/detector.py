@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
@@ -18,8 +17,9 @@ from libs.scanner.windows import cuts
 
 EVIDENCE_NGRAMS: Final = 3
 
-INFERENCE_VIEWS: Final = 16
-"""Texts scored in one inference: bounds memory, and a caller that gave up is noticed between two of them."""
+INFERENCE_CHARS: Final = 8_192
+"""Text scored in one inference, or one view where that is longer. In between the interpreter lock is free, so this bounds how long
+an event loop in the same process waits, and a caller that gave up is noticed."""
 
 
 class ScanAbandonedError(Exception):
@@ -61,8 +61,7 @@ class Detector:
         return msgspec.structs.replace(verdict, took_us=(time.perf_counter_ns() - begun) // 1_000)
 
     def _scored(self, segments: Iterable[Segment], abandoned: Callable[[], bool]) -> Iterator[tuple[Finding, Reading]]:
-        views = (view for segment in segments for view in views_of(segment))
-        while group := list(islice(views, INFERENCE_VIEWS)):
+        for group in _groups(view for segment in segments for view in views_of(segment)):
             if abandoned():
                 raise ScanAbandonedError
             readings = self._model.read(self._tokenizer.encode([view.text for view in group]))
@@ -86,3 +85,16 @@ def views_of(segment: Segment) -> Iterator[View]:
         if plain and not plain.isspace():
             yield View(segment.role, plain, encoded=False)
             yield from (View(segment.role, normalise(inner), encoded=True) for inner in decoded(plain))
+
+
+def _groups(views: Iterable[View]) -> Iterator[list[View]]:
+    group: list[View] = []
+    size = 0
+    for view in views:
+        group.append(view)
+        size += len(view.text)
+        if size >= INFERENCE_CHARS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group

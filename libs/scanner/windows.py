@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 Spans = npt.NDArray[np.int64]
 
-CUT_CHARS: Final = 16_384
+CUT_CHARS: Final = 8_192
 """Longest text normalised and tokenised at once; the interpreter lock is given back between two of them."""
 
 OVERLAP_CHARS: Final = 256

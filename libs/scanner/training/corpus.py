@@ -71,8 +71,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def read(directory: Path, files: Sequence[str] = LEARN_FILES) -> list[Row]:
     """Return the rows of `<directory>/<file>.jsonl.gz`, each text once, in file order."""
-    rows = {row.text: row for file in reversed(files) for row in reversed(list(_rows(directory / f"{file}.jsonl.gz")))}
-    return list(reversed(rows.values()))
+    rows: dict[str, Row] = {}
+    for file in files:
+        for row in _rows(directory / f"{file}.jsonl.gz"):
+            rows.setdefault(row.text, row)
+    return list(rows.values())
 
 
 def _rows(path: Path) -> Iterator[Row]:

@@ -1,0 +1,118 @@
+"""
+What a scan costs: time and memory of the scanner, and what it does to the event loop beside it.
+
+`python -m benchmarks.firewall` prints one line per text length: p50 and p99 of one scan through the scanner's thread, the computing
+time of the same scan, and the longest stall of the event loop while scans ran back to back, against the same loop without scans.
+"""
+
+import asyncio
+import random
+import resource
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from libs.scanner.onnx_scanner import OnnxScanner
+from libs.scanner.text import Segment
+from libs.scanner.tokens import bundled_tokenizer
+from libs.scanner.verdict import Thresholds
+
+LENGTHS: Final = (100, 500, 2_000, 10_000)
+SCANS: Final = 300
+TICK_S: Final = 0.001
+
+_WORDS: Final = ["the", "report", "says", "that", "our", "team", "shipped", "seven", "orders", "to", "Lisbon", "in", "May", "and", "12.5", "%", "of", "them", "came", "back", "because", "a", "label", "was", "wrong;", "please", "check", "whether", "the", "invoice", "from", "the", "supplier,", "dated", "2026-05-03,", "lists", "the", "same", "number", "of", "boxes", "and", "tell", "me", "what", "to", "do", "next"]
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the result; times in milliseconds."""
+
+    tokens: int
+    p50_ms: float
+    p99_ms: float
+    computing_ms: float
+    stall_p99_ms: float
+    stall_max_ms: float
+
+
+def text_of(tokens: int, rng: random.Random) -> str:
+    """Return prose of about *tokens* tokens."""
+    words = [rng.choice(_WORDS) for _ in range(tokens)]
+    text = " ".join(words)
+    return text[: len(text) * tokens // len(bundled_tokenizer().encode([text])[0])]
+
+
+async def stalls_during(work: Callable[[], Awaitable[None]]) -> list[float]:
+    """Return how late each tick of this loop came while *work* ran, in milliseconds."""
+    late: list[float] = []
+    running = asyncio.ensure_future(work())
+    while not running.done():
+        begun = time.perf_counter()
+        await asyncio.sleep(TICK_S)
+        late.append((time.perf_counter() - begun - TICK_S) * 1_000)
+    await running
+    return sorted(late)
+
+
+async def measure(scanner: OnnxScanner, thresholds: Thresholds, tokens: int) -> Line:
+    """Scan texts of one length, one after the other."""
+    segments = (Segment(role="user", text=text_of(tokens, random.Random(tokens))),)
+    took: list[float] = []
+    computing: list[float] = []
+
+    async def scan_all() -> None:
+        for _ in range(SCANS):
+            begun = time.perf_counter()
+            verdict = await scanner.scan(segments, thresholds, 10)
+            took.append((time.perf_counter() - begun) * 1_000)
+            computing.append(verdict.took_us / 1_000)
+
+    late = await stalls_during(scan_all)
+    took.sort()
+    computing.sort()
+    return Line(
+        tokens=tokens,
+        p50_ms=quantile(took, 0.5),
+        p99_ms=quantile(took, 0.99),
+        computing_ms=quantile(computing, 0.5),
+        stall_p99_ms=quantile(late, 0.99),
+        stall_max_ms=late[-1],
+    )
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    """Return the value below which *share* of the ordered values lie."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+async def main() -> None:
+    """Print the table."""
+    idle = await stalls_during(lambda: asyncio.sleep(1))
+    before_mb = peak_mb()
+    scanner = OnnxScanner()
+    begun = time.perf_counter()
+    thresholds = scanner.start()
+    loaded_ms = (time.perf_counter() - begun) * 1_000
+    try:
+        lines = [await measure(scanner, thresholds, tokens) for tokens in LENGTHS]
+    finally:
+        scanner.close()
+    print(f"idle loop: stall p99 {quantile(idle, 0.99):.2f} ms, max {idle[-1]:.2f} ms")
+    print(f"start {loaded_ms:.0f} ms, memory +{peak_mb() - before_mb:.0f} MB (libraries were loaded before)")
+    print("tokens     p50 ms   p99 ms   computing ms   loop stall p99 ms   max ms")
+    for line in lines:
+        print(
+            f"{line.tokens:6d} {line.p50_ms:10.3f} {line.p99_ms:8.3f} {line.computing_ms:14.3f} "
+            f"{line.stall_p99_ms:19.2f} {line.stall_max_ms:8.2f}"
+        )
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process has had, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

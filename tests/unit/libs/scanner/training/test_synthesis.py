@@ -1,0 +1,45 @@
+"""The grammars write both kinds of text, every slot filled, the same texts for the same seed."""
+
+import random
+
+import pytest
+
+from libs.scanner.training.records import record
+from libs.scanner.training.synthesis import Amounts, Grammar, synthesise
+
+
+def seeded(seed: int) -> random.Random:
+    return random.Random(seed)  # noqa: S311 texts, not secrets
+
+
+FEW = Amounts(attacks=60, multilingual=60, ordinary=60, carried=60, records=20)
+PASSAGES = ["A long passage about the harbour of Lisbon and the ships that call there every morning in May."]
+
+
+@pytest.mark.parametrize("name", ["attacks", "attacks_multilingual", "ordinary"])
+def test_every_slot_of_a_grammar_is_filled(name: str):
+    rng, grammar = seeded(1), Grammar.read(name)
+    texts = [grammar.write(rng) for _ in range(2_000)]
+    assert [] == [text for text in texts if "{" in text.replace("}}]} SYSTEM:", "") or not text]
+    assert 400 < len(set(texts))
+
+
+def test_the_same_seed_writes_the_same_rows():
+    assert synthesise(PASSAGES, seeded(3), FEW) == synthesise(PASSAGES, seeded(3), FEW)
+
+
+def test_both_labels_are_written_and_never_measured():
+    rows = synthesise(PASSAGES, seeded(3), FEW)
+    assert {0, 1} == {row.label for row in rows}
+    assert all(row.written and row.learnable and row.source.startswith("own_") for row in rows)
+
+
+def test_a_carried_attack_stands_inside_a_carrier():
+    carried = [row.text for row in synthesise(PASSAGES, seeded(3), FEW) if row.source == "own_carried"]
+    assert any("harbour of Lisbon" in text for text in carried)
+
+
+def test_records_are_documents_of_several_lines_of_every_kind():
+    texts = [record(seeded(seed)) for seed in range(60)]
+    for mark in ("| --- |", "INFO", '"items"', "-rw-r--r--", "def ", "<ul>"):
+        assert any(mark in text for text in texts), mark
