@@ -267,7 +267,8 @@ class World:
         self.events = FakeEvents()
         self.upstream = FakeUpstream()
         self.upstream.script = {name: [whole(f"from {name}")] for name in CATALOGUE.models}
-        self.metrics = GatewayMetrics(CollectorRegistry())
+        self.registry = CollectorRegistry()
+        self.metrics = GatewayMetrics(self.registry)
         self.breaker = Breaker(BreakerSettings(failures=3))
         self.draws = [0.0]
         self.pipeline = ChatPipeline(

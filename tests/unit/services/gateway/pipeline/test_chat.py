@@ -5,13 +5,12 @@ import json
 import pytest
 
 from libs.contracts.events import Usage
-from libs.contracts.state import FirewallPolicy, Plan, Quarantine, RoutingRule, RuleTarget, SessionState
+from libs.contracts.state import FirewallPolicy, Plan, Quarantine, RoutingRule, RuleTarget, SessionState, secret_sha256
 from libs.scanner.verdict import Verdict
 from services.gateway.domain.caller import Caller
 from tests.unit.services.gateway.fakes import (
     NOW_MS,
     REQUEST_ID,
-    SECRET,
     Reply,
     World,
     bytes_of,
@@ -263,9 +262,7 @@ class TestExactCache:
         other = Caller(
             key=caller(key={"tenant": "t2"}).key, policy=caller(exact_cache=True).policy, plan=Plan(name="p")
         )
-        world.directory = world.pipeline._directory = type(world.directory)(
-            **{SECRET: caller(exact_cache=True), "sk-2": other}
-        )
+        world.directory.by_digest[secret_sha256("sk-2")] = other
         await world.ask()
         await world.ask(secret="sk-2")
         assert 2 == len(world.upstream.calls)
