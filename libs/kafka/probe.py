@@ -1,10 +1,12 @@
 """A look at single places of the log that leaves every consumer's position alone."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from libs.kafka.record import Record
 from libs.kafka.settings import KafkaSettings
@@ -24,15 +26,13 @@ class Probe:
     async def end_offsets(self, topics: Iterable[str], partition: int) -> dict[str, int]:
         """Return the offset of the next record, per topic."""
         places = [TopicPartition(topic, partition) for topic in topics]
-        async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
-            consumer = await self._connected()
+        async with self._asking() as consumer:
             return {place.topic: end for place, end in (await _ends(consumer, places)).items()}
 
     async def read_one(self, topic: str, partition: int, offset: int) -> Record | None:
         """Return the record at *offset*, or None when the log does not hold it."""
         place = TopicPartition(topic, partition)
-        async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
-            consumer = await self._connected()
+        async with self._asking() as consumer:
             begins, ends = await consumer.beginning_offsets([place]), await _ends(consumer, [place])
             if not begins[place] <= offset < ends[place]:
                 return None
@@ -49,6 +49,17 @@ class Probe:
         if self._consumer is not None:
             await self._consumer.stop()
             self._consumer = None
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[AIOKafkaConsumer]:
+        try:
+            async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
+                yield await self._connected()
+        except KafkaError as error:
+            # A broker that refuses connections, or is about to go, answers as little as one that is silent.
+            if not error.retriable:
+                raise
+            raise TimeoutError(str(error)) from error
 
     async def _connected(self) -> AIOKafkaConsumer:
         if self._consumer is None:
