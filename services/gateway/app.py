@@ -25,7 +25,6 @@ from libs.scanner.onnx_scanner import OnnxScanner
 from services.gateway.adapters.aiohttp_upstream import AiohttpUpstream
 from services.gateway.adapters.bootstrap_directory import read_bootstrap
 from services.gateway.adapters.kafka_events import KafkaEvents
-from services.gateway.adapters.kafka_topics import TopicsFirstSender
 from services.gateway.adapters.local_firewall import LocalFirewall
 from services.gateway.adapters.redis_changes import RedisChanges
 from services.gateway.adapters.redis_directory import DirectorySettings, RedisDirectory
@@ -98,13 +97,8 @@ async def listen(runner: web.AppRunner, config: GatewayConfig) -> Listener:
 
 
 async def _events(app: web.Application, config: GatewayConfig) -> AsyncIterator[None]:
-    sender = KafkaSender(config.kafka)
-    written = (topics.REQUESTS, topics.TRANSCRIPTS)
-    publisher = JournaledPublisher(
-        TopicsFirstSender(sender, config.kafka, written),
-        config.journal,
-        max_message_bytes=config.kafka.max_message_bytes,
-    )
+    sender = KafkaSender(config.kafka, [topics.REQUESTS, topics.TRANSCRIPTS])
+    publisher = JournaledPublisher(sender, config.journal, max_message_bytes=config.kafka.max_message_bytes)
     app[HEALTH].add("journal", publisher.check)
     app[METRICS].watch_journal(publisher)
     app[EVENTS] = KafkaEvents(publisher)
