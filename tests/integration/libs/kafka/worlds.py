@@ -104,7 +104,8 @@ class KafkaWorld:
         await asyncio.to_thread(self.backend.kill)
 
     async def start_broker(self) -> None:
-        await asyncio.to_thread(self.backend.start)
+        # Not in a thread of the loop: the broker would end with the thread that started it.
+        self.backend.start()
 
 
 class Collector:
