@@ -7,7 +7,7 @@ rebuilds statistics.
 """
 
 import hashlib
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -17,6 +17,8 @@ POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
 CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 MAX_SESSION_ID_CHARS = 256
+
+FirewallMode: TypeAlias = Literal["block", "flag", "off"]
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,11 +55,19 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How a tenant wants prompts scanned; thresholds None means those of the model card."""
 
-    mode: Literal["block", "flag", "off"] = "block"
+    mode: FirewallMode = "block"
     on_failure: Literal["open", "closed"] = "open"
     scan_system: bool = False
     flag_threshold: float | None = None
     block_threshold: float | None = None
+
+    def mode_for(self, *, asked: bool | None) -> FirewallMode:
+        """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""
+        if asked is True and self.mode == "off":
+            return "block"
+        if asked is False and self.mode == "flag":
+            return "off"
+        return self.mode
 
 
 class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):

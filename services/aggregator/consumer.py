@@ -2,26 +2,15 @@
 
 from typing import cast
 
-import msgspec
-
 from libs.contracts.events import Event, FeedbackReceived
-from libs.contracts.topics import BY_NAME
-from libs.contracts.unreadable import UNREADABLE
+from libs.kafka.events import decode_event
 from libs.kafka.record import InvalidRecordError, Record
 from services.aggregator.domain.folding import LearnedEvent
-
-_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
 
 def decode(record: Record) -> Event:
     """Return the event that *record* carries; raises `InvalidRecordError` for one that can never be used."""
-    try:
-        event = _decoder.decode(record.value)
-    except UNREADABLE as error:
-        raise InvalidRecordError(f"not an event: {error}") from error
-    expected = BY_NAME[record.topic].event
-    if not isinstance(event, expected):
-        raise InvalidRecordError(f"{type(event).__name__} in a topic of {expected.__name__}")
+    event = decode_event(record)
     if isinstance(event, FeedbackReceived) and not 0.0 <= event.score <= 1.0:
         raise InvalidRecordError(f"score {event.score} outside [0, 1]")
     return event

@@ -2,30 +2,23 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 
-from libs.contracts.events import Event, TranscriptRecorded
-from libs.contracts.unreadable import UNREADABLE
+from libs.contracts.events import TranscriptRecorded
 from libs.kafka.batches import Batch
-from libs.kafka.record import InvalidRecordError, Record
+from libs.kafka.events import decode_event
+from libs.kafka.record import Record
 from services.feedback_ingest.domain import judging, ratings
 from services.feedback_ingest.metrics import FeedbackMetrics
 from services.feedback_ingest.pipeline import Recorder
 from services.feedback_ingest.ports import Judge, JudgeError, Ledger, StoreUnavailableError
 
-_DECODER: "msgspec.json.Decoder[Event]" = msgspec.json.Decoder(Event)
-
 
 def decode(record: Record) -> TranscriptRecorded:
     """Return the exchange in *record*; raises `InvalidRecordError`."""
-    try:
-        event = _DECODER.decode(record.value)
-    except UNREADABLE as error:
-        raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
-    if not isinstance(event, TranscriptRecorded):
-        raise InvalidRecordError(f"{type(event).__name__} does not belong on topic {record.topic}")
-    return event
+    return cast("TranscriptRecorded", decode_event(record))
 
 
 class Sampling(msgspec.Struct, frozen=True, kw_only=True):

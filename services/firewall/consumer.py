@@ -2,17 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import cast
 
 import msgspec
 import structlog
 
 from libs.contracts import topics
-from libs.contracts.events import Event, TranscriptRecorded, session_key
+from libs.contracts.events import TranscriptRecorded, session_key
 from libs.contracts.state import FirewallPolicy
-from libs.contracts.unreadable import UNREADABLE
 from libs.kafka.batches import Batch
-from libs.kafka.record import InvalidRecordError, Record
+from libs.kafka.events import decode_event
+from libs.kafka.record import Record
 from libs.scanner.scanner import ScannerError
 from services.firewall.domain import judgement
 from services.firewall.domain.exchange import Passage, passages
@@ -22,18 +22,10 @@ from services.firewall.ports import Events, Quarantines
 
 log = structlog.get_logger(__name__)
 
-_DECODER: "Final[msgspec.json.Decoder[Event]]" = msgspec.json.Decoder(Event)
-
 
 def decode(record: Record) -> TranscriptRecorded:
     """Return the transcript in *record*; raises `InvalidRecordError`."""
-    try:
-        event = _DECODER.decode(record.value)
-    except UNREADABLE as error:
-        raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
-    if not isinstance(event, TranscriptRecorded):
-        raise InvalidRecordError(f"{type(event).__name__} does not belong on topic {record.topic}")
-    return event
+    return cast("TranscriptRecorded", decode_event(record))
 
 
 class DeepScan:

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-import msgspec
 import structlog
 
-from libs.contracts.events import ControlChanged, Event
+from libs.contracts.events import ControlChanged
 from libs.contracts.unreadable import UNREADABLE
 from libs.kafka.batches import Batch
+from libs.kafka.events import decode_event
 from libs.kafka.ports import Source
 from libs.kafka.record import InvalidRecordError, Record
 from services.router.domain.entities import Place, Ref, ref_of
@@ -18,8 +18,6 @@ from services.router.metrics import RouterMetrics
 from services.router.ports import Materialisation
 
 log = structlog.get_logger(__name__)
-
-_decoder: "msgspec.json.Decoder[Event]" = msgspec.json.Decoder(Event)
 
 
 class ReadModelLostError(Exception):
@@ -32,10 +30,8 @@ class LogRebornError(Exception):
 
 def decode(record: Record) -> ControlChanged:
     """Return the change in *record*; raises `InvalidRecordError` where it is none or cannot be projected."""
+    event = cast("ControlChanged", decode_event(record))
     try:
-        event = _decoder.decode(record.value)
-        if not isinstance(event, ControlChanged):
-            raise InvalidRecordError(f"a {type(event).__name__} does not belong in {record.topic}")
         project(event, version=record.offset)
     except UNREADABLE as error:
         raise InvalidRecordError(f"{type(error).__name__}: {error}") from error

@@ -5,8 +5,8 @@ import msgspec
 from libs.contracts.events import RequestCompleted, Status, Timings, TranscriptRecorded, Usage
 from libs.contracts.topics import DAY_MS
 from libs.providers.catalogue import cost_micro_usd
+from libs.routing.request import INFERRED_PREFIX
 from services.gateway.domain.options import Options
-from services.gateway.domain.session import INFERRED_PREFIX
 from services.gateway.domain.trace import Laps, Trace
 
 BYTES_PER_TOKEN = 4

@@ -1,14 +1,12 @@
-"""Who is asking: a key with everything of its tenant that a request needs, and the firewall mode that results."""
+"""Who is asking: a key with everything of its tenant that a request needs."""
 
 from typing import Literal
 
 import msgspec
 
 from libs.contracts.state import ApiKey, Plan, RoutingRule, TenantPolicy
+from libs.routing.request import ModelChoice
 from services.gateway.domain.errors import RefusedError, bad_request
-from services.gateway.domain.request import ModelChoice
-
-FirewallMode = Literal["block", "flag", "off"]
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,13 +40,3 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
         """Raise `RefusedError` (403) where the key lacks *permission*."""
         if permission not in self.key.permissions:
             raise RefusedError(403, "FORBIDDEN", f"This key has no {permission} permission.")
-
-
-def firewall_mode(policy: TenantPolicy, *, asked: bool | None) -> FirewallMode:
-    """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""
-    mode = policy.firewall.mode
-    if asked is True and mode == "off":
-        return "block"
-    if asked is False and mode == "flag":
-        return "off"
-    return mode

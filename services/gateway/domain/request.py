@@ -6,12 +6,10 @@ from typing import Any
 import msgspec
 
 from libs.contracts.unreadable import UNREADABLE
-from libs.routing.request import ChatRequest, Reading, read
+from libs.routing import request as routing_request
+from libs.routing.request import ChatRequest, ChoiceError, ModelChoice, Reading, read
 from services.gateway.domain.errors import RefusedError, bad_request
 
-AUTO = "auto"
-RULE_PREFIX = "rule:"
-MAX_CHAIN = 8
 MAX_MODEL_CHARS = 1024
 _FIELD_AT = re.compile(r" - at `\$\.?([^`]*)`$")
 _MISSING_FIELD = re.compile(r"missing required field `([^`]+)`")
@@ -35,13 +33,6 @@ class ChatBody(ChatRequest):
     def wants_usage_chunk(self) -> bool:
         """Say whether a streaming client asked for the closing usage chunk itself."""
         return self.stream_options is not None and bool(self.stream_options.include_usage)
-
-
-class ModelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """What the `model` field asks for: *models* in order of preference, none for `auto`, or a rule by name."""
-
-    models: tuple[str, ...] = ()
-    rule_name: str | None = None
 
 
 _DECODER = msgspec.json.Decoder(ChatBody)
@@ -71,17 +62,11 @@ def read_shape(chat: ChatBody) -> Reading:
 
 
 def read_choice(model: str, fallback: tuple[str, ...] = ()) -> ModelChoice:
-    """Read the `model` field: an id, a chain `a,b,c`, `auto` or `rule:<name>`; *fallback* extends an id or a chain."""
-    if model == AUTO:
-        return ModelChoice()
-    if model.startswith(RULE_PREFIX):
-        return ModelChoice(rule_name=model.removeprefix(RULE_PREFIX).strip())
-    chain = tuple(dict.fromkeys(filter(None, (name.strip() for name in (*model.split(","), *fallback)))))
-    if len(chain) > MAX_CHAIN:
-        raise bad_request(f"model may name at most {MAX_CHAIN} models", "model")
-    if not chain or AUTO in chain or any(name.startswith(RULE_PREFIX) for name in chain):
-        raise bad_request("a chain of models must consist of model ids", "model")
-    return ModelChoice(models=chain)
+    """Read the `model` field, a chain extended by *fallback*; raises `RefusedError` (400)."""
+    try:
+        return routing_request.read_choice(model, fallback)
+    except ChoiceError as error:
+        raise bad_request(str(error), "model") from error
 
 
 def _invalid(explanation: str) -> RefusedError:

@@ -1,15 +1,10 @@
 """Which session a request belongs to: as the client says, else inferred from how its conversation began."""
 
-import hashlib
-
 import msgspec
 
-from libs.routing.request import Message
+from libs.routing.request import inferred_session_id
 from services.gateway.domain.options import Options, checked_session_id
 from services.gateway.domain.request import ChatBody
-
-INFERRED_PREFIX = "inferred-"
-_SYSTEM_ROLES = frozenset({"system", "developer"})
 
 
 class SessionRef(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,19 +25,6 @@ def session_of(options: Options, chat: ChatBody, key_id: str) -> SessionRef:
     if given:
         return SessionRef(session_id=given, inferred=False)
     return SessionRef(session_id=inferred_session_id(chat.messages, key_id), inferred=True)
-
-
-def inferred_session_id(messages: list[Message], key_id: str) -> str:
-    """Return the id shared by all requests of a key whose system messages and first user message are the same bytes."""
-    digest = hashlib.sha256(key_id.encode())
-    for message in messages:
-        if message.role == "user" or message.role in _SYSTEM_ROLES:
-            content = bytes(message.content)
-            digest.update(b"%b:%d:" % (message.role.encode(), len(content)))
-            digest.update(content)
-        if message.role == "user":
-            break
-    return INFERRED_PREFIX + digest.hexdigest()[:32]
 
 
 def _from_metadata(chat: ChatBody) -> str | None:

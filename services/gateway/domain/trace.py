@@ -5,11 +5,11 @@ import msgspec
 from libs.contracts.events import Attempt, CacheTier, Decision, FirewallVerdict, Usage
 from libs.contracts.state import RoutingRule, SessionState
 from libs.providers.catalogue import Price
-from libs.routing.request import Reading
+from libs.routing.request import ModelChoice, Reading
 from services.gateway.domain.caller import Caller
 from services.gateway.domain.limits import RateLimit
 from services.gateway.domain.options import Options
-from services.gateway.domain.request import ChatBody, ModelChoice
+from services.gateway.domain.request import ChatBody
 from services.gateway.domain.session import SessionRef
 
 

@@ -10,7 +10,6 @@ from libs.contracts.http import REQUEST_ID
 from libs.contracts.state import CachedAnswer
 from services.gateway.domain.accounting import BYTES_PER_TOKEN, estimated_usage
 from services.gateway.domain.assembly import as_stream
-from services.gateway.domain.caller import firewall_mode
 from services.gateway.domain.errors import RefusedError
 from services.gateway.domain.limits import rate_limit, refuse_excess
 from services.gateway.domain.preparation import fresh, prepare
@@ -118,7 +117,7 @@ class ChatPipeline:
         trace.rate_limit = rate_limit(caller.key, found.usage, trace.created_at_ms)
         trace.counted = True
         refuse_excess(caller.key, caller.plan, found.usage, trace.created_at_ms)
-        mode = firewall_mode(caller.policy, asked=prepared.options.security_enabled)
+        mode = caller.policy.firewall.mode_for(asked=prepared.options.security_enabled)
         trace.verdict = quarantine_verdict(found.quarantine, mode, trace.created_at_ms)
         if trace.verdict is not None:
             refuse_threat(trace.verdict, caller.policy.firewall)
@@ -127,7 +126,7 @@ class ChatPipeline:
     async def _scan(self, trace: Trace, prepared: Prepared) -> None:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
-        mode = firewall_mode(policy, asked=prepared.options.security_enabled)
+        mode = policy.firewall.mode_for(asked=prepared.options.security_enabled)
         verdict = await self._protection.verdict(trace.body, policy.firewall, mode)
         trace.laps.scan_us = self._lap_us(begin_ns)
         if trace.verdict is None or verdict.action == "block":

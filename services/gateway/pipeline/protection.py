@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from libs.contracts.events import FirewallVerdict
-from libs.contracts.state import FirewallPolicy, Quarantine
-from services.gateway.domain.caller import FirewallMode
+from libs.contracts.state import FirewallMode, FirewallPolicy, Quarantine
 from services.gateway.domain.errors import RefusedError
 from services.gateway.ports import Firewall, ScanFailedError
 

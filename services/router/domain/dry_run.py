@@ -1,13 +1,21 @@
 """A routing decision without a request: the gateway's own steps on a question, told in full, with no effect."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from libs.contracts.events import Decision, FirewallVerdict, WeightsPublished
 from libs.contracts.http import SESSION_HEADERS
-from libs.contracts.state import MAX_SESSION_ID_CHARS, ApiKey, FirewallPolicy, RoutingRule, SessionState, TenantPolicy
+from libs.contracts.state import (
+    MAX_SESSION_ID_CHARS,
+    ApiKey,
+    FirewallMode,
+    FirewallPolicy,
+    RoutingRule,
+    SessionState,
+    TenantPolicy,
+)
 from libs.providers.catalogue import Catalogue
 from libs.routing.explain import explanation
 from libs.routing.request import ChatRequest, ChoiceError, ModelChoice, Reading, inferred_session_id, read, read_choice
@@ -88,14 +96,9 @@ def session_of(question: Question, key_id: str) -> str:
     return inferred_session_id(chat.messages, key_id)
 
 
-def firewall_mode(question: Question, policy: FirewallPolicy) -> Literal["block", "flag", "off"]:
-    """Return how the question is scanned: it may always ask for a scan, and do without only where it blocks nothing."""
-    asked = FLAGS.get((question.option("llm-security-enabled") or "").lower())
-    if asked is True and policy.mode == "off":
-        return "block"
-    if asked is False and policy.mode == "flag":
-        return "off"
-    return policy.mode
+def firewall_mode(question: Question, policy: FirewallPolicy) -> FirewallMode:
+    """Return how the question is scanned, as the gateway would."""
+    return policy.mode_for(asked=FLAGS.get((question.option("llm-security-enabled") or "").lower()))
 
 
 def rule_for(question: Question, situation: Situation) -> RoutingRule | None:

@@ -5,10 +5,12 @@ import inspect
 import re
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts import state
+from libs.contracts.state import FirewallPolicy
 
 tenants = st.from_regex(state.TENANT_PATTERN, fullmatch=True)
 names = st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_characters=":"), min_size=1, max_size=8)
@@ -72,3 +74,21 @@ def test_a_secret_is_looked_up_by_its_digest(secret: str):
 
 def test_a_mark_reads_as_unpublished_unless_it_says_otherwise():
     assert not msgspec.json.decode(b'{"event":"{}"}', type=state.FeedbackMark).published
+
+
+@pytest.mark.parametrize(
+    ("mode", "asked", "expected"),
+    [
+        ("block", None, "block"),
+        ("block", True, "block"),
+        ("block", False, "block"),
+        ("flag", None, "flag"),
+        ("flag", True, "flag"),
+        ("flag", False, "off"),
+        ("off", None, "off"),
+        ("off", True, "block"),
+        ("off", False, "off"),
+    ],
+)
+def test_a_client_may_turn_the_scan_on_but_not_weaken_a_tenant_that_blocks(mode, asked, expected):
+    assert expected == FirewallPolicy(mode=mode).mode_for(asked=asked)

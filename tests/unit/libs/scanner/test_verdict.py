@@ -49,3 +49,18 @@ def test_nothing_to_read_is_clean() -> None:
 def test_a_band_that_cannot_be_is_refused(flag: float, block: float) -> None:
     with pytest.raises(ValueError, match="band"):
         Band(flag=flag, block=block)
+
+
+@pytest.mark.parametrize(
+    ("flag", "block", "default", "tool"),
+    [
+        (None, None, (0.5, 0.9), (0.4, 0.8)),
+        (0.1, None, (0.1, 0.9), (0.1, 0.8)),
+        (None, 0.3, (0.3, 0.3), (0.3, 0.3)),
+        (0.7, 0.6, (0.6, 0.6), (0.6, 0.6)),
+    ],
+)
+def test_a_tenants_limits_replace_the_calibrated_ones(flag, block, default, tool):
+    calibrated = Thresholds(default=Band(flag=0.5, block=0.9), by_role={"tool": Band(flag=0.4, block=0.8)})
+    found = calibrated.limited(flag, block)
+    assert (default, tool) == tuple((band.flag, band.block) for band in (found.default, found.of("tool")))

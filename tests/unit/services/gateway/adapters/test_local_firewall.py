@@ -7,7 +7,7 @@ import pytest
 from libs.contracts.state import FirewallPolicy
 from libs.scanner.scanner import FakeScanner, ScannerBusyError, ScannerError, ScannerFailedError, ScannerTimeoutError
 from libs.scanner.verdict import CLEAN, Band, Thresholds
-from services.gateway.adapters.local_firewall import LocalFirewall, tenant_thresholds
+from services.gateway.adapters.local_firewall import LocalFirewall
 from services.gateway.ports import ScanFailedError
 
 CALIBRATED = Thresholds(default=Band(flag=0.5, block=0.9), by_role={"tool": Band(flag=0.4, block=0.8)})
@@ -27,17 +27,3 @@ async def test_every_failure_of_the_scanner_is_a_failed_scan(error: ScannerError
     firewall = LocalFirewall(FakeScanner(lambda _: error), CALIBRATED, 1.0)
     with pytest.raises(ScanFailedError):
         await firewall.scan(BODY, FirewallPolicy())
-
-
-@pytest.mark.parametrize(
-    ("policy", "default", "tool"),
-    [
-        (FirewallPolicy(), (0.5, 0.9), (0.4, 0.8)),
-        (FirewallPolicy(flag_threshold=0.1), (0.1, 0.9), (0.1, 0.8)),
-        (FirewallPolicy(block_threshold=0.3), (0.3, 0.3), (0.3, 0.3)),
-        (FirewallPolicy(flag_threshold=0.7, block_threshold=0.6), (0.6, 0.6), (0.6, 0.6)),
-    ],
-)
-def test_a_tenants_limits_replace_the_calibrated_ones(policy, default, tool):
-    found = tenant_thresholds(CALIBRATED, policy)
-    assert (default, tool) == tuple((band.flag, band.block) for band in (found.default, found.of("tool")))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from libs.contracts.state import ApiKey, FirewallPolicy, Plan, RoutingRule, TenantPolicy
-from services.gateway.domain.caller import Caller, firewall_mode
+from libs.contracts.state import ApiKey, Plan, RoutingRule, TenantPolicy
+from libs.routing.request import ModelChoice
+from services.gateway.domain.caller import Caller
 from services.gateway.domain.errors import RefusedError
-from services.gateway.domain.request import ModelChoice
 
 RULE = RoutingRule(rule_id="r1", name="cheap")
 OFF = RoutingRule(rule_id="r2", name="old", enabled=False)
@@ -40,22 +40,3 @@ def test_a_permission_is_required_by_name():
     with pytest.raises(RefusedError) as refused:
         caller(permissions=("read",)).require("write")
     assert (403, "FORBIDDEN") == (refused.value.status, refused.value.code)
-
-
-@pytest.mark.parametrize(
-    ("mode", "asked", "expected"),
-    [
-        ("block", None, "block"),
-        ("block", True, "block"),
-        ("block", False, "block"),
-        ("flag", None, "flag"),
-        ("flag", True, "flag"),
-        ("flag", False, "off"),
-        ("off", None, "off"),
-        ("off", True, "block"),
-        ("off", False, "off"),
-    ],
-)
-def test_a_client_may_turn_the_scan_on_but_not_weaken_a_tenant_that_blocks(mode, asked, expected):
-    policy = TenantPolicy(tenant="t", firewall=FirewallPolicy(mode=mode))
-    assert expected == firewall_mode(policy, asked=asked)

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.routing.request import ModelChoice
 from services.gateway.domain.errors import RefusedError
-from services.gateway.domain.request import ChatBody, ModelChoice, read_body, read_choice, read_shape
+from services.gateway.domain.request import ChatBody, read_body, read_choice, read_shape
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 
