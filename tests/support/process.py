@@ -24,8 +24,15 @@ class LocalProcess:
         return self._process.pid
 
     def start(self) -> None:
+        self.launch()
+        self.wait_ready()
+
+    def launch(self) -> None:
+        """Start it without waiting, for callers that start several at once."""
         assert self._process is None, f"{self.spec.name} runs already"
         self._process = spawn(self.spec, self._log)
+
+    def wait_ready(self) -> None:
         wait_until(self._ready, timeout_s=self.spec.ready_timeout_s, what=f"{self.spec.name} to be ready")
 
     def stop(self) -> int:

@@ -1,0 +1,70 @@
+"""Two gateways, two feedback-ingests and two aggregators learn from the same traffic, to the last digit, what one of each does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import pytest
+
+from tests.e2e.resilience.books import cells, hold_to
+from tests.e2e.resilience.stack import Stack, key_of
+from tests.e2e.resilience.traffic import Traffic, hold_all, sessions
+from tests.support.process import wait_until
+
+SESSIONS = 60
+MODELS = ("gpt-5-mini", "claude-haiku-4-5", "gemini-2.5-flash")
+SHARED_S = 60.0
+APPLIED = "aggregator_events_applied_total "
+
+
+@pytest.mark.parametrize(
+    ("platform", "shards"), [("embedded", ("0/1", "0/2", "1/2")), ("apache", ("", "", ""))], ids=["shards", "groups"]
+)
+def test_two_of_each_learn_what_one_learns(
+    request: pytest.FixtureRequest, platform: str, shards: tuple[str, str, str], tenants: Iterator[str]
+):
+    stack: Stack = request.getfixturevalue(platform)
+    one, moving, two = next(tenants), next(tenants), next(tenants)
+    alone = hold_all((stack.url(),), key_of(one), sessions("same", MODELS), SESSIONS)
+    with doubled(stack, shards) as (gateways, aggregators):
+        with Traffic(gateways, key_of(moving), sessions("moving")) as in_between:
+            wait_until(
+                lambda: all(applied(stack, name) for name in aggregators),
+                timeout_s=SHARED_S,
+                what="both aggregators to share the work",
+            )
+        together = hold_all(gateways, key_of(two), sessions("same", MODELS), SESSIONS)
+        for tenant, traffic in ((one, alone), (moving, in_between), (two, together)):
+            assert [] == traffic.failures
+            hold_to(stack, tenant, traffic)
+    with stack.redis() as redis:
+        assert cells(redis, one) == cells(redis, two)
+
+
+@contextmanager
+def doubled(stack: Stack, shards: tuple[str, str, str]) -> Iterator[tuple[tuple[str, str], tuple[str, str]]]:
+    """Yield the addresses of two gateways and the names of two aggregators; *shards* are those of one, and of each of two."""
+    ingest = stack.twin("feedback_ingest")
+    gateway = stack.twin("gateway", FEEDBACK_INGEST_URL=stack.url(ingest))
+    aggregator = stack.twin("aggregator", KAFKA_SHARD=shards[2])
+    reshard(stack, shards[1])
+    stack.start(ingest, gateway, aggregator)
+    try:
+        yield (stack.url(), stack.url(gateway)), ("aggregator", aggregator)
+    finally:
+        stack.stop(gateway, ingest, aggregator)
+        reshard(stack, shards[0])
+
+
+def reshard(stack: Stack, shard: str) -> None:
+    """Let the aggregator own the partitions of *shard*; a member of a group is left to its group."""
+    if shard:
+        stack.stop("aggregator")
+        stack.change("aggregator", {"KAFKA_SHARD": shard})
+        stack.start("aggregator")
+
+
+def applied(stack: Stack, aggregator: str) -> float:
+    """Return how many events the process has applied."""
+    lines = httpx.get(f"{stack.url(aggregator)}/metrics").text.splitlines()
+    return sum(float(line.removeprefix(APPLIED)) for line in lines if line.startswith(APPLIED))
