@@ -7,6 +7,38 @@ from typing import Any, TextIO
 import msgspec
 import structlog
 
+REPEAT_S = 10.0
+MAX_REMEMBERED = 1_000
+
+
+class Sparingly(logging.Filter):
+    """
+    Lets each message of each library through once per `REPEAT_S`, with how many like it were held back.
+
+    A client library that tries again many times a second says so each time: hours of an outage would fill a disk. Records
+    with an exception always pass, as the same words may tell of another cause.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Decide on *record*, which is known by its logger and its words without arguments."""
+        if record.exc_info:
+            return True
+        key = record.name, str(record.msg)
+        said_s, held_back = self._said.get(key, (float("-inf"), 0))
+        if record.created < said_s + REPEAT_S:
+            self._said[key] = said_s, held_back + 1
+            return False
+        if len(self._said) >= MAX_REMEMBERED:
+            self._said.clear()
+        self._said[key] = record.created, 0
+        if held_back:
+            record.msg, record.args = f"{record.getMessage()} ({held_back} more like this held back)", ()
+        return True
+
 
 def configure(service: str, *, level: str, stream: TextIO | None = None) -> None:
     """Send structlog's and the standard library's records of *level* and above to *stream* (stdout), marked *service*."""
@@ -57,6 +89,7 @@ def _route_standard_library(shared: list[Any], renderer: Any, level: str, out: T
             ],
         )
     )
+    handler.addFilter(Sparingly())
     root = logging.getLogger()
     root.handlers = [handler]
     # Libraries narrate at INFO; their warnings are what an operator acts on.

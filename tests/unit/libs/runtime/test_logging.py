@@ -51,3 +51,17 @@ def test_libraries_warn_in_the_same_form(out):
     logging.getLogger("aiokafka").info("chatter")
     [line] = lines(out)
     assert ("lost it", "warning", "test", "aiokafka") == (line["event"], line["level"], line["service"], line["logger"])
+
+
+def test_libraries_repeat_themselves_once_in_ten_seconds(out):
+    def warn(node: int, at_s: float, **more: object) -> None:
+        record = {"name": "aiokafka", "levelno": logging.WARNING, "levelname": "WARNING", "created": at_s}
+        logging.getLogger("aiokafka").handle(logging.makeLogRecord(record | {"msg": "lost %s", "args": (node,)} | more))
+
+    for at_s in (0.0, 0.1, 9.9, 10.0, 30.0):
+        warn(1, at_s)
+    assert ["lost 1", "lost 1 (2 more like this held back)", "lost 1"] == [line["event"] for line in lines(out)]
+    error = ValueError("another cause")
+    for at_s in (30.1, 30.2):
+        warn(1, at_s, exc_info=(ValueError, error, None))
+    assert 5 == len(lines(out))
