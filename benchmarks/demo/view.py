@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console, Group, RenderableType
+from rich.json import JSON
 from rich.panel import Panel
-from rich.pretty import Pretty
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.demo.arms import RECENT_SESSIONS, Tally
 
 SHOWN_MODELS = 8
+SHOWN_CANDIDATES = 2
 
 
 class Screen:
@@ -45,9 +46,18 @@ def comparison(tallies: Sequence[Tally], last: int | None = None) -> Table:
 
 
 def show_decision(console: Console, decision: Mapping[str, object]) -> None:
-    """Print one decision as the API returns it."""
-    console.print(Panel(Pretty(decision, max_length=6), title=f"GET /v1/decisions/{decision['request_id']}"))
+    """Print one decision as the API returns it, with its first candidates only."""
+    console.print(Panel(JSON.from_data(_shortened(decision)), title=f"GET /v1/decisions/{decision['request_id']}"))
     console.print(f"[bold]{decision['explanation']}[/bold]")
+
+
+def _shortened(decision: Mapping[str, object]) -> dict[str, object]:
+    trace = decision["decision_trace"]
+    if not isinstance(trace, Mapping):
+        return dict(decision)
+    candidates = trace["candidates"]
+    rest = f"and {len(candidates) - SHOWN_CANDIDATES} more"
+    return {**decision, "decision_trace": {**trace, "candidates": [*candidates[:SHOWN_CANDIDATES], rest]}}
 
 
 def _brain(explained: Mapping[str, object]) -> Table:
