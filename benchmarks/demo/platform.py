@@ -68,7 +68,8 @@ async def _ready(process: asyncio.subprocess.Process, settings: StackSettings, d
 def _settings(data: Path) -> StackSettings:
     data.mkdir(parents=True, exist_ok=True)
     ports = [name for name in StackSettings.__struct_fields__ if name.endswith("_port")]
-    return StackSettings(data=data, **dict(zip(ports, _free_ports(len(ports)), strict=True)))
+    free = dict(zip(ports, _free_ports(len(ports)), strict=True))
+    return msgspec.convert({"data": str(data), **free}, StackSettings, dec_hook=lambda kind, text: kind(text))
 
 
 def _ports(settings: StackSettings) -> Mapping[str, str]:
