@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 TESTS := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo stop test check lint format types unit contract integration e2e bench lock clean
+.PHONY: help setup run demo stop test check lint format types unit contract integration e2e bench bench-firewall bench-learning bench-feedback train-firewall lock clean
 
 help: ## show this help
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -58,6 +58,18 @@ e2e: setup ## the whole platform as processes
 
 bench: setup ## hot-path figures: CPU per request and added latency, as ratios against direct
 	@$(PY) -m benchmarks.hot_path
+
+bench-firewall: setup ## the scanner: latency by length, accuracy on families of sources it never saw, loop stalls
+	@$(PY) -m benchmarks.firewall
+
+bench-learning: setup ## learning on recorded outcomes, as a share of the gap between blind and best choice
+	@$(PY) -m benchmarks.learning
+
+bench-feedback: setup ## how soon a rating changes decisions
+	@$(PY) -m benchmarks.feedback_latency
+
+train-firewall: setup ## train the scanner's model anew, with its card
+	@$(PY) -m libs.scanner.training
 
 lock: ## resolve pyproject.toml into requirements.lock
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --no-header -o requirements.lock pyproject.toml
