@@ -69,7 +69,7 @@ bench-feedback: setup ## how soon a rating changes decisions
 	@$(PY) -m benchmarks.feedback_latency
 
 train-firewall: setup ## train the scanner's model anew, with its card
-	@$(PY) -m libs.scanner.training
+	@$(PY) -m libs.scanner.training --data $${FLOOPY_FIREWALL_DATA:-../shared/data/firewall} --out libs/scanner/data
 
 lock: ## resolve pyproject.toml into requirements.lock
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --no-header -o requirements.lock pyproject.toml
