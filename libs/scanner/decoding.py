@@ -33,8 +33,8 @@ _HEX_DRESS: Final = re.compile(r"0x|\\x|[\s:,]")
 _ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"/\\])")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _SPACED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[ .*_|-]{1,3}[^\W_](?![^\W_])){5,}")
-_SWAPPED: Final = re.compile(r"[013457@$](?=[A-Za-z])\S*")
-_SWAPPED_ANYWHERE: Final = re.compile(r"[013457@$](?=[A-Za-z])|(?<=[A-Za-z])[013457@$]")
+_SWAPPED: Final = re.compile(r"[0134567@$€](?=[A-Za-z])\S*")
+_SWAPPED_ANYWHERE: Final = re.compile(r"[013456789@$€|+](?=[A-Za-z])|(?<=[A-Za-z])[013456789@$€|+]")
 _ROT13_WORDS: Final = (
     "vtaber",
     "cerivbhf",
@@ -46,7 +46,7 @@ _ROT13_WORDS: Final = (
     "sbetrg",
     "cnffjbeq",
 )
-_LETTERS: Final = {"0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "@": "a", "$": "s"}
+_LETTERS: Final = dict(zip("013456789@$€|+", "oieasgtbgaselt", strict=True))
 _JSON_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/", "\\": "\\"}
 
 
