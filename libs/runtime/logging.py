@@ -6,9 +6,22 @@ from typing import Any, TextIO
 
 import msgspec
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
 
 REPEAT_S = 10.0
 MAX_REMEMBERED = 1_000
+
+
+class Discreetly(logging.Filter):
+    """Takes the words from what the server says of a malformed request: they quote its headers and body, keys and all."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite *record* where it is about a malformed request; none is held back."""
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError | RequestPayloadError):
+            record.msg, record.args, record.exc_info = "malformed request: %s", (type(error).__name__,), None
+        return True
 
 
 class Sparingly(logging.Filter):
@@ -89,6 +102,7 @@ def _route_standard_library(shared: list[Any], renderer: Any, level: str, out: T
             ],
         )
     )
+    handler.addFilter(Discreetly())
     handler.addFilter(Sparingly())
     root = logging.getLogger()
     root.handlers = [handler]

@@ -110,6 +110,8 @@ async def render_errors(request: web.Request, handler: Handler) -> web.StreamRes
         if error.status not in _STATUSES:
             raise
         return error_response(ApiError(error.status, *_STATUSES[error.status]))
+    except web.RequestPayloadError:  # Broken chunks or compression; what it says quotes the body.
+        return error_response(ApiError(400, *_STATUSES[400]))
     except Exception:
         log.exception("request.failed", method=request.method, path=request.path, request_id=request.get(REQUEST))
         return error_response(ApiError(500, "INTERNAL_ERROR", "Something went wrong on our side."))

@@ -6,6 +6,8 @@ import logging
 
 import pytest
 import structlog
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.web import RequestPayloadError
 
 from libs.runtime.logging import configure
 
@@ -65,3 +67,11 @@ def test_libraries_repeat_themselves_once_in_ten_seconds(out):
     for at_s in (30.1, 30.2):
         warn(1, at_s, exc_info=(ValueError, error, None))
     assert 5 == len(lines(out))
+
+
+@pytest.mark.parametrize("error", [BadHttpMessage("Authorization: Bearer sk-secret"), RequestPayloadError("a secret")])
+def test_a_malformed_request_is_named_and_not_quoted(out, error):
+    logging.getLogger("aiohttp.server").error("Error handling request from %s", "::1", exc_info=error)
+    [line] = lines(out)
+    assert f"malformed request: {type(error).__name__}" == line["event"]
+    assert "secret" not in out.getvalue()

@@ -95,6 +95,7 @@ async def test_what_nobody_expected_answers_500_without_details(app):
     ("raised", "status", "code"),
     [
         (web.HTTPRequestEntityTooLarge(max_size=1, actual_size=2), 413, "BODY_TOO_LARGE"),
+        (web.RequestPayloadError("a broken body"), 400, "BAD_REQUEST"),
         (web.HTTPMethodNotAllowed("PUT", ["GET"]), 405, "METHOD_NOT_ALLOWED"),
         (web.HTTPBadRequest(), 400, "BAD_REQUEST"),
         (ApiError(403, "plan_required", "No.", feature="experiments"), 403, "plan_required"),
