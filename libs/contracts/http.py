@@ -67,7 +67,9 @@ OWNED_PREFIXES: dict[str, Owner] = {
 
 
 def owner_of(path: str) -> Owner | None:
-    """Return the service that answers *path*, or None where it is the gateway's own or nobody's."""
+    """Return the service that answers *path* (decoded), None where it is the gateway's own, nobody's, or leads elsewhere."""
+    if not {".", ".."}.isdisjoint(path.split("/")):
+        return None
     return next(
         (owner for prefix, owner in OWNED_PREFIXES.items() if path == prefix or path.startswith(f"{prefix}/")), None
     )

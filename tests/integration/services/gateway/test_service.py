@@ -13,6 +13,7 @@ from aiohttp import web
 from floopy import AsyncFloopy
 from floopy.types.shared import CacheOptions, FloopyOptions
 from redis.asyncio import Redis
+from yarl import URL
 
 from libs.contracts import state
 from libs.contracts.state import ApiKey, Changed, FirewallPolicy, TenantPolicy
@@ -278,6 +279,13 @@ class TestForwarding:
         )
         assert '"3"' == seen["headers"]["if-match"]
         assert {"authorization", "x-agent-gateway-admin"}.isdisjoint(seen["headers"])
+
+    @pytest.mark.parametrize("path", ["/v1/decisions/../../metrics", "/v1/decisions/%2e%2e/..%2fmetrics"])
+    async def test_no_path_leads_out_of_what_an_owner_has(
+        self, http: aiohttp.ClientSession, forwarding: str, path: str
+    ):
+        async with http.get(URL(f"{forwarding}{path}", encoded=True)) as response:
+            assert 404 == response.status
 
     async def test_nobody_is_forwarded_without_a_key(self, forwarding: str):
         async with aiohttp.ClientSession() as anonymous, anonymous.get(f"{forwarding}/v1/decisions") as response:

@@ -17,6 +17,13 @@ def test_other_paths_are_nobodys(path: str):
     assert owner_of(path) is None
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/decisions/../../metrics", "/v1/decisions/..", "/v1/./feedback", "/v1/feedback/."]
+)
+def test_a_path_that_leads_out_of_its_prefix_is_nobodys(path: str):
+    assert owner_of(path) is None
+
+
 def test_no_prefix_hides_another_of_a_different_owner():
     hidden = {
         inner
