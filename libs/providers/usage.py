@@ -9,6 +9,8 @@ from libs.contracts.unreadable import UNREADABLE
 
 Count: TypeAlias = int | float | None
 
+MAX_TOKENS = 1_000_000_000  # Of one counter: a provider's nonsense must not overflow what counts all requests.
+
 
 class _Details(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: Count = None
@@ -122,4 +124,4 @@ def _within(*, prompt: int, completion: int, total: int, cached: int, written: i
 
 
 def _count(value: Count) -> int:
-    return max(0, int(value or 0))
+    return int(min(max(0, value or 0), MAX_TOKENS))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.events import Usage
-from libs.providers.usage import parse_usage
+from libs.providers.usage import MAX_TOKENS, parse_usage
 
 counts = st.integers(0, 10**7)
 
@@ -75,6 +75,12 @@ counts = st.integers(0, 10**7)
 )
 def test_each_dialect(reported: dict[str, object], usage: Usage) -> None:
     assert usage == parse_usage(json.dumps(reported).encode())
+
+
+@pytest.mark.parametrize("nonsense", [b"1e300", b"1" + b"0" * 30])
+def test_nonsense_cannot_overflow_what_counts_all_requests(nonsense: bytes) -> None:
+    raw = b'{"prompt_tokens":' + nonsense + b',"completion_tokens":3}'
+    assert Usage(fresh_input=MAX_TOKENS, output=3) == parse_usage(raw)
 
 
 @pytest.mark.parametrize("raw", [b"null", b"{}", b"[]", b"", b'"x"', b'{"prompt_tokens":"7"}', b'{"total_tokens":7}'])
