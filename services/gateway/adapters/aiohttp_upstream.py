@@ -17,6 +17,7 @@ from services.gateway.ports import (
 MAX_CONNECTIONS = 1000
 KEEPALIVE_S = 60.0
 MAX_ANSWER_BYTES = 64 << 20
+MAX_RETRY_AFTER_S = 3600.0
 
 
 class AiohttpUpstream:
@@ -60,9 +61,9 @@ class AiohttpAnswer:
 
     @property
     def retry_after_s(self) -> float | None:
-        """Return `Retry-After` where it is a number of seconds."""
+        """Return `Retry-After` where it is a number of seconds, at most an hour."""
         value = self._response.headers.get("retry-after", "")
-        return float(value) if value.isdecimal() else None
+        return min(float(value), MAX_RETRY_AFTER_S) if value.isdecimal() else None
 
     async def read(self) -> bytes:
         """Return the whole body."""

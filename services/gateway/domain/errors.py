@@ -69,7 +69,7 @@ class _Explanation(msgspec.Struct):
     message: str | None = None
     type: str | None = None
     param: str | None = None
-    code: str | None = None
+    code: str | int | None = None
 
 
 class _ProviderError(msgspec.Struct):

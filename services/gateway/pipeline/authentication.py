@@ -12,7 +12,7 @@ async def authenticate(directory: Directory, authorization: str | None) -> Calle
     """Return who holds the bearer key; raises `RefusedError`: 401 for an unknown one, 503 while nobody can tell."""
     scheme, _, secret = (authorization or "").strip().partition(" ")
     secret = secret.strip()
-    if scheme.lower() != "bearer" or not secret or len(secret) > MAX_SECRET_CHARS:
+    if scheme.lower() != "bearer" or not 0 < len(secret) <= MAX_SECRET_CHARS or not secret.isprintable():
         raise RefusedError(401, "INVALID_API_KEY", "Send `Authorization: Bearer <key>`.")
     try:
         caller = await directory.find(secret_sha256(secret))

@@ -29,6 +29,12 @@ def test_a_providers_explanation_is_kept():
     assert {"error": explained} == json.loads(fault.body())
 
 
+def test_an_explanation_whose_code_is_a_number_is_kept():
+    fault = provider_fault(400, b'{"error": {"message": "too long", "code": 400}}')
+    error = json.loads(fault.body())["error"]
+    assert ("too long", 400) == (error["message"], error["code"])
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"error": "text"}', b'{"error": {"message": 5}}'])
 def test_an_explanation_that_cannot_be_read_is_replaced(body):
     error = json.loads(provider_fault(422, body).body())["error"]
