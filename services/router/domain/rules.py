@@ -1,6 +1,5 @@
 """Routing rules: what a client may write, what makes a rule valid, how it is shown, pinned and unpinned."""
 
-import math
 import re
 from collections.abc import Container, Iterable
 from typing import Any, Literal, TypeAlias
@@ -14,6 +13,7 @@ from services.router.domain.changes import version_of
 from services.router.domain.refusals import ConflictError, RefusedError
 
 MAX_TARGETS = 64
+MAX_WEIGHT = 1e6  # Far from where a sum of weights would overflow.
 MAX_REASON_CHARS = 500
 READ_ONLY = ("rule_id", "pinned", "pin_reason", "created_at_ms", "updated_at_ms")
 RuleStrategy: TypeAlias = Literal[
@@ -156,8 +156,8 @@ def _check_targets(rule: RoutingRule, models: Container[str] | None, policy: Ten
             raise RefusedError(
                 f"{where}.model: {target.model!r} is not among the tenant's candidates", param=f"{where}.model"
             )
-        if not (math.isfinite(target.weight) and target.weight >= 0):
-            raise RefusedError(f"{where}.weight: has to be 0 or more", param=f"{where}.weight")
+        if not 0 <= target.weight <= MAX_WEIGHT:
+            raise RefusedError(f"{where}.weight: use 0 to {MAX_WEIGHT:.0f}", param=f"{where}.weight")
         seen.add(target.model)
     if rule.strategy == "weighted" and not any(target.weight > 0 for target in rule.targets):
         raise RefusedError("targets: strategy weighted needs a target with a weight above 0", param="targets")

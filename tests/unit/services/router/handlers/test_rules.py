@@ -56,6 +56,7 @@ async def test_an_unknown_rule_and_a_foreign_one_are_the_same_answer(client: Cli
         ({"targets": [{"model": "gpt-9"}]}, "targets[0].model"),
         ({"targets": [{"model": "small"}, {"model": "small"}]}, "targets[1].model"),
         ({"targets": [{"model": "small", "weight": -1}]}, "targets[0].weight"),
+        ({"targets": [{"model": "small", "weight": 1e308}]}, "targets[0].weight"),
         ({"targets": [{"model": "small", "weight": "1"}]}, "targets[0].weight"),
         ({"strategy": "weighted", "targets": [{"model": "small", "weight": 0}]}, "targets"),
         ({"strategy": "fallback", "targets": []}, "targets"),
