@@ -1,5 +1,6 @@
 """The journal: events on this machine's disk, in order, until the broker has them."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,9 +110,17 @@ class Journal:
         self._drop_acked()
 
     def dirty_descriptors(self) -> list[int]:
-        """Return a descriptor for each file written since the last call, for `sync_files`."""
-        dirty, self._dirty = self._dirty, {}
-        return [segment.duplicate_fd() for segment in dirty.values()]
+        """Return a descriptor for each file written since the last call, for `sync_files`; an `OSError` forgets none."""
+        descriptors: list[int] = []
+        try:
+            for segment in self._dirty.values():
+                descriptors.append(segment.duplicate_fd())  # noqa: PERF401 - those made before a failure have to be closed
+        except OSError:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise
+        self._dirty = {}
+        return descriptors
 
     def start_new_file(self) -> None:
         """Append to a new file from here on: the current one is not to be trusted (a sync of it failed)."""

@@ -119,6 +119,7 @@ class JournaledPublisher:
         self._flush_is_due = False
         if self._is_closed:
             self._drop("disk", len(self._pending), reason="closed")
+            return None
         if not self._pending:
             return self._journal.end
         try:

@@ -79,8 +79,8 @@ class Durability:
 
     async def _sync(self) -> None:
         position = self._journal.end
-        descriptors = self._journal.dirty_descriptors()
         try:
+            descriptors = self._journal.dirty_descriptors()
             await self._loop.run_in_executor(None, sync_files, descriptors, self._journal.directory)
         except OSError as error:
             self._on_failure(position, error)

@@ -134,6 +134,25 @@ async def test_a_durable_event_that_cannot_be_synced_is_refused(wire, start, mon
     await publisher.close()
 
 
+async def test_what_could_not_be_synced_for_want_of_a_descriptor_is_not_durable_later_either(wire, start, monkeypatch):
+    wire.open.clear()
+    publisher, synced = start(sync_interval_s=100.0), []
+
+    def fail(_descriptor):
+        raise OSError(24, "Too many open files")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "dup", fail)
+        with pytest.raises(PublishError, match="Too many open files"):
+            await asyncio.wait_for(publisher.publish_durably("t", b"k", b"first"), 10)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    segment = next(publisher.journal.directory.glob("*.segment")).stat().st_ino
+    await asyncio.wait_for(publisher.publish_durably("t", b"k", b"second"), 10)
+    assert segment in synced
+    wire.open.set()
+    await publisher.close()
+
+
 async def test_a_quick_broker_spares_the_disk_every_sync(wire, start):
     publisher = start(sync_interval_s=0.05)
     for _ in range(20):
@@ -246,3 +265,6 @@ async def test_an_event_after_closing_is_dropped_and_counted(start):
     publisher.publish("t", b"k", b"late")
     await asyncio.sleep(0)
     assert 1 == publisher.dropped["disk"]
+    with pytest.raises(PublishError):
+        await publisher.publish_durably("t", b"k", b"later")
+    assert 2 == publisher.dropped["disk"]
