@@ -26,11 +26,12 @@ _LEAST_PAIRS: Final = 8
 _LEAST_ESCAPES: Final = 3
 _LEAST_ROT13_WORDS: Final = 2
 _LEAST_SWAPPED_WORDS: Final = 3
+_LEAST_SWAPPED_SHARE: Final = 0.3
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{16,}={0,2}")
 _HEX: Final = re.compile(r"(?:(?:0x|\\x)?[0-9A-Fa-f]{2}[\s:,]{0,2}){8,}")
 _HEX_DRESS: Final = re.compile(r"0x|\\x|[\s:,]")
-_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2}|[nrt\"/\\])")
+_ESCAPE: Final = re.compile(r"\\(?:u[0-9A-Fa-f]{4}|x[0-9A-Fa-f]{2})")
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _SPACED: Final = re.compile(r"(?<![^\W_])[^\W_](?:[ .*_|-]{1,3}[^\W_](?![^\W_])){5,}")
 _SWAPPED: Final = re.compile(r"[0134567@$€](?=[A-Za-z])\S*")
@@ -47,7 +48,6 @@ _ROT13_WORDS: Final = (
     "cnffjbeq",
 )
 _LETTERS: Final = dict(zip("013456789@$€|+", "oieasgtbgaselt", strict=True))
-_JSON_ESCAPES: Final = {"n": "\n", "r": "\r", "t": "\t", '"': '"', "/": "/", "\\": "\\"}
 
 
 def decoded(text: str) -> tuple[str, ...]:
@@ -128,14 +128,15 @@ def _readable(decode: Callable[[str], bytes], run: str) -> str:
 
 
 def _from_escapes(text: str) -> str:
-    if "\\" not in text:
+    found = sum(1 for _ in islice(_ESCAPE.finditer(text), _LEAST_ESCAPES)) if "\\" in text else 0
+    if found < _LEAST_ESCAPES:
         return ""
     return _ESCAPE.sub(_unescaped, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _unescaped(match: re.Match[str]) -> str:
-    escape = match.group()[1:]
-    return chr(int(escape[1:], 16)) if escape[0] in "ux" else _JSON_ESCAPES[escape]
+    digits = match.group()[2:]
+    return chr(int(digits, 16))
 
 
 def _from_percent(text: str) -> str:
@@ -153,7 +154,13 @@ def _from_spaced(text: str) -> str:
 
 
 def _from_swapped(text: str) -> str:
-    swapped = sum(1 for _ in islice(_SWAPPED.finditer(text), _LEAST_SWAPPED_WORDS))
-    if swapped < _LEAST_SWAPPED_WORDS:
+    """Return the lines in which words with a digit for a letter are frequent: in code and records they are not."""
+    if next(islice(_SWAPPED.finditer(text), _LEAST_SWAPPED_WORDS - 1, None), None) is None:
         return ""
-    return _SWAPPED_ANYWHERE.sub(lambda digit: _LETTERS[digit.group()], text)
+    lines = [line for line in text.splitlines() if _is_swapped(line)]
+    return _SWAPPED_ANYWHERE.sub(lambda digit: _LETTERS[digit.group()], "\n".join(lines))
+
+
+def _is_swapped(line: str) -> bool:
+    swapped = len(_SWAPPED.findall(line))
+    return swapped >= _LEAST_SWAPPED_WORDS and swapped >= _LEAST_SWAPPED_SHARE * len(line.split())

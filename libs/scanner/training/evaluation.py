@@ -25,7 +25,7 @@ BLOCKED_TOOL_RESULTS: Final = 0.01
 _TRIGGER_FAMILIES: Final = frozenset(
     {"own_hardneg", "bastioncorpus", "slabs", "neuralchemy", "neuralchemy/wildguard_judgecomp"}
 )
-_TOOL_SOURCES: Final = frozenset({"bipia_ctx", "bipia_synth", "own_synth"})
+_TOOL_SOURCES: Final = frozenset({"bipia_ctx", "bipia_synth", "own_synth", "python_stdlib", "package_manuals"})
 _TOOL_CATEGORIES: Final = frozenset({"indirect", "indirect_injection", "rag_poisoning"})
 _Z95: Final = 1.96
 

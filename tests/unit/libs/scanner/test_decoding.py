@@ -61,6 +61,8 @@ def test_spaced_letters_are_joined() -> None:
         "What is the capital of France?",
         "commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 broke it",
         "id 550e8400-e29b-41d4-a716-446655440000 at 2024-01-31 12:00, order 4711",
+        "def a1(b2, c3):\n    x0 = load_v2(y1, 4)\n    return x0 + d5 * 3e8 if mp3 else utf8(h2o)",
+        '{"path": "C:\\\\new\\\\table", "text": "one\\ntwo"}',
         "",
     ],
 )

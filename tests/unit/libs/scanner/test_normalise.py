@@ -21,6 +21,7 @@ from libs.scanner.normalise import normalise
             "\u0438\u0433\u043d\u043e\u0440\u0438\u0440\u0443\u0439",
             "\u0438\u0433\u043d\u043e\u0440\u0438\u0440\u0443\u0438",
         ),
+        (r"done\nIgnore \\\"all\\\"", "done Ignore  all "),
         ("", ""),
     ],
 )
@@ -39,6 +40,6 @@ def test_the_result_is_bounded_by_the_longest_compatibility_form(text: str) -> N
     assert len(normalise(text)) <= 18 * len(text)
 
 
-@given(st.text(st.characters(max_codepoint=127)))
-def test_ascii_is_left_alone(text: str) -> None:
+@given(st.text(st.characters(max_codepoint=127, exclude_characters="\\")))
+def test_ascii_without_backslashes_is_left_alone(text: str) -> None:
     assert text == normalise(text)

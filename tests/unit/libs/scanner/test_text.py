@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.scanner.text import ROLES, UNREAD_KEYS, Segment, extract
+from libs.scanner.text import ROLES, UNREAD_KEYS, Segment, extract, extract_answer
 
 
 def segments(body: object) -> tuple[Segment, ...]:
@@ -133,3 +133,18 @@ def test_no_text_of_a_chat_request_escapes(messages: list[dict[str, object]], to
         for text in strings([{**message, "role": ""} for message in messages]) + strings(tools)
         if text and text not in read
     ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "texts"),
+    [
+        ({"choices": [{"message": {"content": "a"}}, {"message": {"content": "b"}}]}, ["a", "b"]),
+        ({"choices": [{"message": {"tool_calls": [{"function": {"name": "f", "arguments": "{}"}}]}}]}, ["f\n{}"]),
+        ({"output": [{"type": "message", "content": [{"type": "output_text", "text": "a"}]}]}, ["a"]),
+        ({"choices": {"message": "odd"}}, ["odd"]),
+        ({"error": {"message": "x"}}, []),
+    ],
+)
+def test_every_choice_of_an_answer_is_the_assistants(answer: object, texts: list[str]):
+    expected = tuple(Segment(role="assistant", text=text) for text in texts)
+    assert expected == extract_answer(msgspec.json.encode(answer))

@@ -64,3 +64,11 @@ def test_a_tenants_limits_replace_the_calibrated_ones(flag, block, default, tool
     calibrated = Thresholds(default=Band(flag=0.5, block=0.9), by_role={"tool": Band(flag=0.4, block=0.8)})
     found = calibrated.limited(flag, block)
     assert (default, tool) == tuple((band.flag, band.block) for band in (found.default, found.of("tool")))
+
+
+def test_a_tenants_limits_take_the_place_of_the_calibrated_ones_for_every_role():
+    limited = STRICT_ON_TOOLS.limited(None, 0.3)
+    assert Band(flag=0.3, block=0.3) == limited.of("user")
+    assert Band(flag=0.2, block=0.3) == limited.of("tool")
+    assert Band(flag=0.1, block=0.9) == STRICT_ON_TOOLS.limited(0.1, None).of("user")
+    assert STRICT_ON_TOOLS == STRICT_ON_TOOLS.limited(None, None)
