@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from libs.contracts.events import Usage
 from libs.kafka.record import InvalidRecordError, Record
 from services.aggregator.consumer import decode, decode_learned
 from tests.unit.services.aggregator.world import feedback, request
@@ -31,6 +32,14 @@ def test_the_tag_is_required():
     del bare["type"]
     with pytest.raises(InvalidRecordError):
         decode(record("feedback", msgspec.json.encode(bare)))
+
+
+@pytest.mark.parametrize("amount", [-1, 10**30])
+@pytest.mark.parametrize("field", ["cost_micro_usd", "latency_ms", "fresh_input", "reasoning"])
+def test_an_amount_that_no_sum_can_take_is_invalid(field, amount):
+    absurd = {"usage": Usage(**{field: amount})} if field in Usage.__struct_fields__ else {field: amount}
+    with pytest.raises(InvalidRecordError, match="outside"):
+        decode_learned(record("requests", msgspec.json.encode(request(**absurd))))
 
 
 @pytest.mark.parametrize("score", [-0.1, 1.1, 1e300])
