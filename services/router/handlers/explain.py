@@ -55,6 +55,7 @@ async def _situation(request: web.Request, identity: Identity, session_id: str) 
         rules=[rule for rule in await control.all(tenant, "rule") if isinstance(rule, RoutingRule)],
         weights=weights or day0(request.app[PRIORS], models, now_ms=request.app[STAMPS].clock_ms()),
         session=await live.session(tenant, session_id),
+        gates=await control.gates(tenant),
     )
 
 

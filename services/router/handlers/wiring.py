@@ -20,6 +20,7 @@ from services.router.ports import (
     DecisionLogUnavailableError,
     Firewall,
     LiveState,
+    OutcomeLog,
     PolicyUnavailableError,
 )
 
@@ -52,6 +53,7 @@ CURSOR_SECRET: web.AppKey[CursorSecret] = web.AppKey("cursor_secret", CursorSecr
 DECISION_LOG: web.AppKey[DecisionLog] = web.AppKey("decision_log", DecisionLog)
 FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
 LIVE_STATE: web.AppKey[LiveState] = web.AppKey("live_state", LiveState)
+OUTCOME_LOG: web.AppKey[OutcomeLog] = web.AppKey("outcome_log", OutcomeLog)
 PRIORS: web.AppKey[Priors] = web.AppKey("priors", Priors)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 METRICS: web.AppKey[RouterMetrics] = web.AppKey("metrics", RouterMetrics)

@@ -19,6 +19,7 @@ from services.router.domain.entities import Entry, Place, Ref, ref_of
 from services.router.domain.projection import project
 from services.router.domain.queries import Filters, Page
 from services.router.domain.transcripts import Turn
+from services.router.domain.verification import Arm, Route
 from services.router.ports import (
     BusyError,
     ControlLogUnavailableError,
@@ -168,6 +169,28 @@ class FakeDecisionLog:
     def _check(self) -> None:
         if self.down:
             raise DecisionLogUnavailableError("down")
+
+
+class FakeOutcomeLog:
+    """Outcomes by rule, None for what has no gates of its own; tenants are those that ask."""
+
+    def __init__(self) -> None:
+        self.found: dict[str | None, list[Arm]] = {}
+        self.shadowed = 0
+        self.asked: list[tuple[Route, int]] = []
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return the only tenant with traffic."""
+        return ["acme"]
+
+    async def arms(self, route: Route, *, since_ms: int) -> Sequence[Arm]:
+        """Return the outcomes of a route of acme."""
+        self.asked.append((route, since_ms))
+        return self.found.get(route.rule_id, []) if route.tenant == "acme" else []
+
+    async def shadowed_sessions(self, route: Route, *, since_ms: int) -> int:
+        """Return how many sessions were watched in the shadow."""
+        return self.shadowed
 
 
 class FakeLiveState:
