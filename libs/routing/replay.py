@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from libs.contracts.events import Decision, DecisionInputs, WeightsPublished
+from libs.contracts.events import Decision, DecisionInputs, SourceWeights, WeightsPublished
 from libs.contracts.state import POOL, OptimizationGates, RoutingPolicy, RoutingRule, TenantPolicy
 from libs.providers.catalogue import Model, Price
 from libs.providers.families import family_of
@@ -62,10 +62,22 @@ def replay(
     return choose(plan, request, seed=seed_of(tenant, session_id, decision.task))
 
 
-def planned(decision: Decision, request: RoutingRequest, snapshots: Mapping[str, WeightsPublished], past: Past) -> Plan:
-    """Return the plan of *request* on the logged candidates; another request than the logged one asks what would be."""
+def planned(
+    decision: Decision,
+    request: RoutingRequest,
+    snapshots: Mapping[str, WeightsPublished],
+    past: Past,
+    *,
+    sources: SourceWeights | None = None,
+) -> Plan:
+    """
+    Return the plan of *request* on the logged candidates.
+
+    Another request than the logged one, or other *sources*, ask what would have been.
+    """
     field = field_of(decision, past.models)
-    return plan_on(field, request, _weights(inputs_of(decision), field.models, snapshots, past.priors))
+    weights = _weights(inputs_of(decision), field.models, snapshots, past.priors)
+    return plan_on(field, request, weights if sources is None else msgspec.structs.replace(weights, weights=sources))
 
 
 def request_of(decision: Decision, tenant: str, session_id: str) -> RoutingRequest:

@@ -69,7 +69,11 @@ def build_app(config: RouterConfig) -> web.Application:
         "router", max_body_bytes=config.max_body_bytes, middlewares=[require_identity(secret), translate_refusals]
     )
     app[wiring.STAMPS] = Stamps(clock_ms=epoch_ms, new_id=lambda: str(uuid.uuid4()))
-    app[wiring.LIMITS] = Limits(export_rows=config.export_rows, landing_wait_s=config.landing_wait_s)
+    app[wiring.LIMITS] = Limits(
+        export_rows=config.export_rows,
+        what_if_requests=config.what_if_requests,
+        landing_wait_s=config.landing_wait_s,
+    )
     app[wiring.CURSOR_SECRET] = CursorSecret(secret)
     app[wiring.CATALOGUE] = load_catalogue(config.providers_file, os.environ)
     app[wiring.PRIORS] = load_priors()
@@ -101,7 +105,7 @@ async def _policy(app: web.Application, config: RouterConfig) -> AsyncIterator[N
 
 async def _decisions(app: web.Application, settings: ClickHouseSettings) -> AsyncIterator[None]:
     store = ClickHouseDecisions(settings.url.reveal(), timeout_s=settings.timeout_s, threads=settings.threads)
-    app[wiring.DECISION_LOG] = store
+    app[wiring.DECISION_LOG] = app[wiring.AUDIT_LOG] = store
     app[wiring.OUTCOME_LOG] = ClickHouseOutcomes(store)
     app[HEALTH].add("clickhouse", store.ping, required=False)
     yield

@@ -1,4 +1,4 @@
-"""The commands that read the decision log from a shell: `replay`."""
+"""The commands that read the decision log from a shell: `replay` and `what-if`."""
 
 import argparse
 import asyncio
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from libs.contracts.events import SourceWeights
 from libs.providers.loading import CatalogueError, load_catalogue
 from libs.routing.priors import load_priors
 from libs.routing.replay import Past
@@ -16,19 +17,21 @@ from libs.runtime import config as configuration
 from libs.runtime.config import ConfigError
 from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
 from services.router.config import AuditConfig
+from services.router.domain.counterfactual import Alternative, check
 from services.router.domain.queries import Filters, read_export
 from services.router.domain.refusals import RefusedError
 from services.router.ports import AuditLog, DecisionLogUnavailableError
 from services.router.replaying import Changed, Tally, replay_range
+from services.router.what_if import Question, view, what_if
 
-COMMANDS = ("replay",)
+COMMANDS = ("replay", "what-if")
 EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 BAR_CELLS = 30
 _ANYBODY = "*"
 
 
 def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
-    """Run one command and return the exit code: 0 all as logged, 1 different or not possible now, 2 wrong input."""
+    """Run one command and return the exit code: 0 as logged or estimated, 1 different, refused or away, 2 wrong input."""
     arguments = _parser().parse_args(argv)
     environment = os.environ if env is None else env
     try:
@@ -44,8 +47,38 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
 async def _run(arguments: argparse.Namespace, config: AuditConfig, past: Past) -> int:
     query = {"from": arguments.begin, "to": arguments.end}
     filters = read_export(arguments.tenant or _ANYBODY, query).filters
+    question = _question(arguments, filters) if arguments.command == "what-if" else None
     async with _log(config) as log:
+        if question is not None:
+            return await _what_if(log, question, past)
         return await _replay(log, await _ranges(log, filters), past, examples=arguments.first)
+
+
+def _question(arguments: argparse.Namespace, filters: Filters) -> Question:
+    alternative = Alternative(
+        model=arguments.model,
+        cost_weight=arguments.cost_weight,
+        latency_weight=arguments.latency_weight,
+        exploration_floor=arguments.exploration_floor,
+        source_weights=None if arguments.source_weights is None else _sources(arguments.source_weights),
+    )
+    check(alternative)
+    return Question(filters=filters, alternative=alternative, precision=arguments.precision)
+
+
+async def _what_if(log: AuditLog, question: Question, past: Past) -> int:
+    total = await log.count(question.filters)
+    answer = await what_if(log, question, past, progress=lambda read: _show(read, total))
+    sys.stderr.write("\n")
+    _say(msgspec.json.format(msgspec.json.encode(view(question, answer)), indent=2).decode())
+    return EXIT_OK if answer.evaluation.refused is None else EXIT_FAILED
+
+
+def _sources(text: str) -> SourceWeights:
+    try:
+        return msgspec.json.decode(text, type=SourceWeights)
+    except msgspec.DecodeError as error:
+        raise RefusedError(f"--source-weights: {error}") from error
 
 
 async def _ranges(log: AuditLog, filters: Filters) -> list[Filters]:
@@ -124,4 +157,16 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--to", dest="end", required=True, help="the same; exclusive")
     replay.add_argument("--tenant", help="one tenant (all)")
     replay.add_argument("--first", type=int, default=20, help="how many differences to print (20)")
+    other = commands.add_parser(
+        "what-if", help="estimate another policy on rated traffic; exit code 1 where the log cannot tell"
+    )
+    other.add_argument("--from", dest="begin", required=True, help="RFC 3339; inclusive")
+    other.add_argument("--to", dest="end", required=True, help="the same; exclusive")
+    other.add_argument("--tenant", required=True)
+    other.add_argument("--model", help="this model for everything")
+    other.add_argument("--cost-weight", type=float, help="score points lost per dollar")
+    other.add_argument("--latency-weight", type=float, help="score points lost per second")
+    other.add_argument("--exploration-floor", type=float, help="least probability of each candidate")
+    other.add_argument("--source-weights", help='as in {"session": 0.5, "auto": 0.3, "manual": 0.1, "benchmark": 0.1}')
+    other.add_argument("--precision", type=float, default=0.05, help="score points (0.05)")
     return parser

@@ -102,6 +102,9 @@ class AuditLog(Protocol):
     def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
         """Yield all requests, oldest first, a bounded number at a time."""
 
+    async def ratings(self, tenant: str, session_ids: Collection[str]) -> Sequence[FeedbackReceived]:
+        """Return every rating of these sessions."""
+
     async def weights(self, tenant: str, event_ids: Collection[str]) -> Sequence[WeightsPublished]:
         """Return those of these publications that are of the tenant or the pool."""
 

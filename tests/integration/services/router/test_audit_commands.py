@@ -1,4 +1,4 @@
-"""`replay` on the log as the aggregator stores it: faithful records pass, a forged one and missing weights fail."""
+"""`replay` and `what-if` on the log as the aggregator stores it: faithful records pass, a forged one and missing weights fail."""
 
 import asyncio
 
@@ -9,6 +9,8 @@ from libs.contracts.events import RequestCompleted
 from services.router import audit_commands
 from tests.integration.services.router.conftest import Record
 from tests.unit.services.router.test_replaying import OWN, decided
+from tests.unit.services.router.traffic import OWN as OWN_WEIGHTS
+from tests.unit.services.router.traffic import traffic
 
 RANGE = ["--from", "2026-01-01T00:00:00Z", "--to", "2026-01-02T00:00:00Z"]
 
@@ -50,3 +52,19 @@ async def test_a_log_that_is_away_or_a_range_that_is_none_is_said(capsys: pytest
     assert 1 == await run("clickhouse://127.0.0.1:1/default", "replay", *RANGE)
     assert 2 == await run("clickhouse://127.0.0.1:1/default", "replay", "--from", "yesterday", "--to", "now")
     assert "from: use RFC 3339" in capsys.readouterr().err
+
+
+async def test_another_policy_is_estimated_or_refused(
+    clickhouse_url: str, record: Record, capsys: pytest.CaptureFixture[str]
+):
+    requests, ratings = traffic(120, hops=1)
+    await record([*requests, *ratings, OWN_WEIGHTS])
+    asked = ["what-if", *RANGE, "--tenant", "acme"]
+    assert 0 == await run(clickhouse_url, *asked, "--cost-weight", "0")
+    answer = msgspec.json.decode(capsys.readouterr().out)
+    assert ({"cost_weight": 0.0}, None, 120) == (answer["policy"], answer["refused"], answer["overlap"]["draws"])
+    assert pytest.approx(answer["logged"]["value"]) == answer["snips"]["value"]
+    assert 1 == await run(clickhouse_url, *asked, "--model", "huge")
+    assert "could never have been made" in msgspec.json.decode(capsys.readouterr().out)["refused"]
+    assert 2 == await run(clickhouse_url, *asked)
+    assert 2 == await run(clickhouse_url, *asked, "--source-weights", "session")

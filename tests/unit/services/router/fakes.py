@@ -193,6 +193,43 @@ class FakeOutcomeLog:
         return self.shadowed
 
 
+class FakeAuditLog:
+    """Events of acme in chunks of four; remembers which weights were asked for."""
+
+    def __init__(
+        self,
+        events: Sequence[RequestCompleted] = (),
+        weights: Sequence[WeightsPublished] = (),
+        ratings: Sequence[FeedbackReceived] = (),
+    ) -> None:
+        self.events = events
+        self.published = weights
+        self.given = ratings
+        self.asked: list[set[str]] = []
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return the only tenant."""
+        return ["acme"]
+
+    async def count(self, filters: Filters) -> int:
+        """Return the number of events."""
+        return len(self.events)
+
+    async def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
+        """Yield events as they are, four at a time."""
+        for start in range(0, len(self.events), 4):
+            yield self.events[start : start + 4]
+
+    async def ratings(self, tenant: str, session_ids: Collection[str]) -> Sequence[FeedbackReceived]:
+        """Return the ratings of these sessions."""
+        return [rating for rating in self.given if rating.session_id in session_ids]
+
+    async def weights(self, tenant: str, event_ids: Collection[str]) -> Sequence[WeightsPublished]:
+        """Return publications by event id."""
+        self.asked.append(set(event_ids))
+        return [event for event in self.published if event.event_id in event_ids]
+
+
 class FakeLiveState:
     """Weights by scope and sessions by id."""
 

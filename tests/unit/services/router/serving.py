@@ -20,6 +20,7 @@ from services.router.handlers import decisions, explain, optimization, rules, wi
 from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
 from services.router.metrics import RouterMetrics
 from tests.unit.services.router.fakes import (
+    FakeAuditLog,
     FakeControlLog,
     FakeDecisionLog,
     FakeFirewall,
@@ -52,6 +53,7 @@ class World:
         self.decisions = FakeDecisionLog()
         self.live = FakeLiveState()
         self.outcomes = FakeOutcomeLog()
+        self.audit = FakeAuditLog()
         self.firewall = FakeFirewall()
         self.control = Control(self.log, self.read_model, visible_within_s=0.05)
 
@@ -66,6 +68,7 @@ class World:
         app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
         app[wiring.CURSOR_SECRET] = CursorSecret(SECRET)
         app[wiring.DECISION_LOG] = self.decisions
+        app[wiring.AUDIT_LOG] = self.audit
         app[wiring.OUTCOME_LOG] = self.outcomes
         app[wiring.LIVE_STATE] = self.live
         app[wiring.FIREWALL] = self.firewall

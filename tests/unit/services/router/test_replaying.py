@@ -1,10 +1,8 @@
 """A range of decisions is made again: what was logged by the same code is the same, a forged record is found and shown."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
-
 import msgspec
 
-from libs.contracts.events import RequestCompleted, WeightsPublished
+from libs.contracts.events import RequestCompleted
 from libs.routing.priors import day0, load_priors
 from libs.routing.replay import Past
 from libs.routing.selection import decide, seed_of
@@ -13,35 +11,13 @@ from services.router.domain.queries import Filters
 from services.router.replaying import Tally, replay_range
 from tests.unit.libs.routing.builders import a_model, a_request, a_snapshot, catalogue, known
 from tests.unit.services.router.events import request
+from tests.unit.services.router.fakes import FakeAuditLog
 
 MODELS = catalogue(a_model("small", price=0.2), a_model("large", price=3.0))
 PAST = Past(priors=load_priors(), models=MODELS)
 DAY0 = day0(PAST.priors, MODELS.values(), now_ms=0)
 OWN = [a_snapshot({"small": known(0.6), "large": known(0.6 + n / 50)}, event_id=f"w{n}", version=n) for n in range(3)]
 ACME = Filters(tenant="acme")
-
-
-class FakeAuditLog:
-    """Events of acme in chunks of four; counts how often weights were asked for."""
-
-    def __init__(self, events: Sequence[RequestCompleted], weights: Sequence[WeightsPublished]) -> None:
-        self.events = events
-        self.published = weights
-        self.asked: list[set[str]] = []
-
-    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
-        return ["acme"]
-
-    async def count(self, filters: Filters) -> int:
-        return len(self.events)
-
-    async def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
-        for start in range(0, len(self.events), 4):
-            yield self.events[start : start + 4]
-
-    async def weights(self, tenant: str, event_ids: Collection[str]) -> Sequence[WeightsPublished]:
-        self.asked.append(set(event_ids))
-        return [event for event in self.published if event.event_id in event_ids]
 
 
 def decided(number: int) -> RequestCompleted:

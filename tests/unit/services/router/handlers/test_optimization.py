@@ -1,14 +1,19 @@
 """Gates over HTTP: written as a whole, kept apart per route, moved by the router only; and what outcomes say of a route."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from libs.contracts.state import OptimizationGates, gates
+from services.router.handlers.wiring import Limits
 from tests.unit.services.router.domain.test_verification import both
-from tests.unit.services.router.serving import NOW_MS, Client
+from tests.unit.services.router.serving import NOW_MS, Client, serving
+from tests.unit.services.router.traffic import OWN, traffic
 
+WHAT_IF = "/v1/optimization/what-if"
+RANGE = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
 CONSTRAINTS = "/v1/optimization/constraints"
 VERIFICATION = "/v1/optimization/verification"
 DAY_MS = 86_400_000
@@ -101,3 +106,37 @@ async def test_verification_compares_the_routes_own_outcomes_over_the_window(cli
     empty = (await client.ask("GET", VERIFICATION, tenant="other")).body
     assert ("insufficient_data", None) == (empty["status"], empty["delta"])
     assert (400, "BAD_REQUEST", "window") == (await client.ask("GET", f"{VERIFICATION}?window=year")).error
+
+
+async def test_what_another_policy_would_have_been_worth(client: Client):
+    client.world.audit.events, client.world.audit.given = traffic(300)
+    client.world.audit.published = [OWN]
+    answer = (await client.ask("POST", WHAT_IF, RANGE | {"policy": {"model": "small"}})).body
+    assert (None, {"model": "small"}, 300) == (answer["refused"], answer["policy"], answer["overlap"]["draws"])
+    assert answer["dr"]["low"] < 0.55 < answer["dr"]["high"]
+    refused = (await client.ask("POST", WHAT_IF, RANGE | {"policy": {"model": "small"}, "precision": 0.001})).body
+    assert "are needed for the precision asked for" in refused["refused"]
+    assert (None, 300) == (refused["dr"], refused["overlap"]["draws"])
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"policy": {}}, "policy"),
+        ({"policy": {"model": "small", "cost_weight": 1}}, "policy"),
+        ({"policy": {"cost_weight": -1}}, "policy"),
+        ({"policy": {"source_weights": {"session": 0.5}}}, "policy.source_weights"),
+        ({"policy": {"model": "small"}, "from": "yesterday"}, "from"),
+        ({"policy": {"model": "small"}, "precision": 0}, "precision"),
+    ],
+)
+async def test_what_is_wrong_with_a_what_if_is_named(client: Client, body: dict[str, Any], param: str):
+    assert (400, "BAD_REQUEST", param) == (await client.ask("POST", WHAT_IF, RANGE | body)).error
+
+
+async def test_a_range_too_large_for_an_answer_over_http_is_refused(tmp_path: Path):
+    async with serving(tmp_path / "s", Limits(what_if_requests=3)) as client:
+        client.world.audit.events, _ = traffic(2)
+        assert (400, "BAD_REQUEST", "from") == (
+            await client.ask("POST", WHAT_IF, RANGE | {"policy": {"model": "small"}})
+        ).error
