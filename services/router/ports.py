@@ -125,8 +125,8 @@ class OutcomeLog(Protocol):
 class LiveState(Protocol):
     """What gateways route by at this moment; raises `PolicyUnavailableError`."""
 
-    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
-        """Return the tenant's weights, else the pool's where it may *consume* them, None on Day 0."""
+    async def weights(self, scope: str) -> WeightsPublished | None:
+        """Return the newest weights of a tenant or of the pool, None where nothing was published."""
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered of a session; an unknown one has no pins."""

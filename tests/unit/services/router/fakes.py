@@ -14,7 +14,7 @@ from libs.contracts.events import (
     RequestCompleted,
     WeightsPublished,
 )
-from libs.contracts.state import POOL, Changed, FirewallPolicy, SessionState
+from libs.contracts.state import Changed, FirewallPolicy, SessionState
 from services.router.domain.entities import Entry, Place, Ref, ref_of
 from services.router.domain.projection import project
 from services.router.domain.queries import Filters, Page
@@ -237,9 +237,9 @@ class FakeLiveState:
         self.published: dict[str, WeightsPublished] = {}
         self.sessions: dict[str, SessionState] = {}
 
-    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
-        """Return the tenant's, else the pool's."""
-        return self.published.get(tenant) or (self.published.get(POOL) if consume else None)
+    async def weights(self, scope: str) -> WeightsPublished | None:
+        """Return those of a scope."""
+        return self.published.get(scope)
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered."""
