@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.events import Decision, ModelEstimates, WeightsPublished
@@ -80,6 +80,7 @@ def recorded(decision: Decision) -> Decision:
     return msgspec.json.decode(msgspec.json.encode(decision), type=Decision)
 
 
+@settings(deadline=None)
 @given(request=requests, own=owned, pool=pooled)
 def test_a_record_and_the_weights_it_names_give_the_same_decision(
     request: RoutingRequest, own: WeightsPublished | None, pool: WeightsPublished | None
