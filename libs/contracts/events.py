@@ -22,7 +22,8 @@ Strategy: TypeAlias = Literal[
     "round_robin",
     "fallback",
 ]
-ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule"]
+ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates"]
+Stage: TypeAlias = Literal["live", "canary", "shadow"]
 
 
 class SourceWeights(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,12 +64,14 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     best_probability: float = 0.0
 
 
-class Filtered(msgspec.Struct, frozen=True, kw_only=True):
-    """One model that a constraint removed before scoring."""
+class Filtered(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One model that a constraint removed; where a gate did, *measured* is what came to lie beyond its *limit*."""
 
     provider: str
     model: str
     constraint: str
+    measured: float | None = None
+    limit: float | None = None
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,13 +82,41 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     variance: float = 0.0
 
 
+class DecisionInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """
+    What a decision was made from, beside its own fields and the two snapshots: enough to make it again.
+
+    *snapshot_id* and *base_id* name the `WeightsPublished` that were used and, where the tenant's lay over it, the pool's;
+    `day0` stands for the shipped benchmarks. *prices* are dollars per million tokens by candidate: fresh input, cached input,
+    output. *shares* are the weights that a rule gives its targets, *default_model* is the one an operator configured and
+    *pinned* what the session was served before; *trial* says that the session is one of the canary share.
+    """
+
+    snapshot_id: str
+    base_id: str | None = None
+    requested: tuple[str, ...] = ()
+    context_tokens: int = 0
+    expected_output_tokens: int = 0
+    pinned: str | None = None
+    in_tool_loop: bool = False
+    trial: bool = False
+    cost_weight: float = 0.0
+    latency_weight: float = 0.0
+    exploration_floor: float = 0.0
+    default_model: str | None = None
+    shares: dict[str, float] = {}
+    prices: dict[str, tuple[float, float, float]] = {}
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
     """
     One routing decision with everything that is needed to replay and audit it.
 
     *propensity* is the winner's probability given *candidates*, *weights*, *snapshot_version* and *seed*; it cannot be
     recovered afterwards. *not_shortlisted* counts models that might have served but could not win. *pinned* says that the
-    session had its model already; *explored* that the winner is not what the strategy prefers.
+    session had its model already; *explored* that the winner is not what the strategy prefers. *shadowed* was chosen, but at
+    this *stage* of the route only the baseline serves the session: then the winner is the baseline. *inputs* is None in
+    records of before they were kept: those cannot be replayed.
     """
 
     strategy: Strategy
@@ -108,6 +139,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     evidence: Evidence = Evidence()
     confidence: float = 0.0
     confidence_reason: str = ""
+    stage: Stage = "live"
+    shadowed: str | None = None
+    inputs: DecisionInputs | None = None
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,8 +11,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from libs.contracts.events import Strategy
+from libs.contracts.events import Stage, Strategy
 
+ANY_ROUTE = "*"  # The route of gates that hold wherever a rule has none of its own.
 POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
 CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
@@ -24,7 +25,7 @@ FirewallMode: TypeAlias = Literal["block", "flag", "off"]
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """A nudge to gateways: re-read one entity. Losing it costs a poll interval, never correctness."""
 
-    kind: Literal["weights", "key", "plan", "policy", "rule"]
+    kind: Literal["weights", "key", "plan", "policy", "rule", "gates"]
     tenant: str
     entity_id: str = ""
     version: int = 0
@@ -126,6 +127,37 @@ class RoutingRule(msgspec.Struct, frozen=True, kw_only=True):
     updated_at_ms: int = 0
 
 
+class Bound(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit on what outcomes may come to, and over which window (`24h`, `7d`) they are watched."""
+
+    value: float
+    window: str = "7d"
+
+
+class OptimizationGates(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How far optimisation may go on one route, against its baseline: the default model, else the choice of Day 0.
+
+    *max_regression* is score points in [0, 1] that a model may be worse; *max_cost_increase* and
+    *max_cost_drop_without_validation* are shares of the baseline's cost per request. *confidence_threshold* is the least
+    probability of being within *max_regression* of the baseline, *max_outcome_variance* the most variance of the expected
+    score, *min_samples_before_promotion* the least evidence in sessions; the sticky *canary_share* of sessions gathers that
+    evidence. The router moves *stage* on: in `shadow` the baseline serves all, in `canary` all but that share.
+    """
+
+    max_regression: Bound | None = None
+    max_cost_increase: Bound | None = None
+    confidence_threshold: float | None = None
+    min_samples_before_promotion: int | None = None
+    max_outcome_variance: float | None = None
+    max_cost_drop_without_validation: float | None = None
+    require_shadow_before_live: bool = False
+    canary_share: float = 0.05
+    stage: Stage = "live"
+    stage_reason: str | None = None
+    stage_since_ms: int = 0
+
+
 class SessionState(msgspec.Struct, frozen=True, kw_only=True):
     """What the gateway remembers of a live session: the model of each task it has been given."""
 
@@ -180,6 +212,11 @@ def policy(tenant: str) -> str:
 def rules(tenant: str) -> str:
     """Return the key of the hash rule_id → `RoutingRule`."""
     return f"ag:{{{tenant}}}:rules"
+
+
+def gates(tenant: str) -> str:
+    """Return the key of the hash route → `OptimizationGates`; a route is a rule_id, or `ANY_ROUTE`."""
+    return f"ag:{{{tenant}}}:gates"
 
 
 def weights(scope: str) -> str:

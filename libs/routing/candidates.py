@@ -6,10 +6,13 @@ from typing import TypeAlias
 import msgspec
 
 from libs.contracts.events import Filtered, Strategy
-from libs.contracts.state import RoutingRule, TenantPolicy
+from libs.contracts.state import OptimizationGates, RoutingRule, TenantPolicy
 from libs.providers.catalogue import Model
 
 Models: TypeAlias = Mapping[str, Model]
+
+OPTIMISED: frozenset[Strategy] = frozenset({"feedback_driven", "smart_cost", "latency_based"})
+"""Strategies that choose by what was learned; gates hold for these, the others do what an operator or client says."""
 
 
 class Requirements(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +29,8 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     One request as routing sees it.
 
     *requested* holds the models the client named, in order; empty means `auto`. *rule* goes before *requested*. *pinned* is
-    the model that the session was given for this task; *unavailable* are models whose circuit is open.
+    the model that the session was given for this task; *unavailable* are models whose circuit is open; *gates* are those
+    of the route, None where there are none.
     """
 
     tenant: str
@@ -40,6 +44,13 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     in_tool_loop: bool = False
     unavailable: frozenset[str] = frozenset()
     expected_output_tokens: int = 500
+    gates: OptimizationGates | None = None
+
+    @property
+    def default_model(self) -> str | None:
+        """Return the model that an operator calls the default."""
+        of_rule = self.rule.default_model if self.rule is not None else None
+        return of_rule or self.policy.default_model
 
 
 class NoCandidateError(Exception):
@@ -51,12 +62,13 @@ class NoCandidateError(Exception):
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
-    """The models a decision is made among; *shares* are the weights a rule gives them."""
+    """The models a decision is made among; *shares* are the weights a rule gives them, *not_shortlisted* counts others."""
 
     strategy: Strategy
     models: tuple[Model, ...]
     filtered: tuple[Filtered, ...]
     shares: dict[str, float] = {}
+    not_shortlisted: int = 0
 
 
 def field_of(request: RoutingRequest, models: Models) -> Field:
@@ -67,6 +79,9 @@ def field_of(request: RoutingRequest, models: Models) -> Field:
     NoCandidateError.
     """
     strategy, names = _named(request, models)
+    default = request.default_model
+    if request.gates is not None and strategy in OPTIMISED and default is not None and default in models:
+        names = tuple(sorted({*names, default}))  # What gates compare with has to be there.
     rule = request.rule
     filtered = tuple(_filtered(names, models, request))
     removed = {item.model for item in filtered}

@@ -59,6 +59,8 @@ def _verdict(decision: Decision, candidate: Candidate, gap: float) -> tuple[Evid
 
 def _why(decision: Decision) -> str:
     winner = next(item for item in decision.candidates if item.model == decision.winner)
+    if decision.shadowed is not None:
+        return f"the baseline serves while the route is in {decision.stage}, where {decision.shadowed} was chosen"
     if decision.pinned:
         return "the session stays with its model"
     if decision.explored and decision.strategy not in _DRAWN:

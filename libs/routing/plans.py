@@ -5,14 +5,22 @@ from itertools import accumulate
 
 import msgspec
 
-from libs.contracts.events import Candidate, Decision, Evidence, ModelEstimates, SourceWeights, WeightsPublished
+from libs.contracts.events import (
+    Candidate,
+    Decision,
+    DecisionInputs,
+    Evidence,
+    SourceWeights,
+    WeightsPublished,
+)
 from libs.providers.catalogue import Model
-from libs.routing.candidates import Models, RoutingRequest, field_of
+from libs.routing.candidates import OPTIMISED, Field, Models, RoutingRequest, field_of
+from libs.routing.constraints import gated, is_held, is_trial, stage_of
 from libs.routing.explain import verdicts
-from libs.routing.priors import ANY_TASK
 from libs.routing.propensity import best_probabilities
 from libs.routing.scoring import Scored, applied_weights, scored
-from libs.routing.shortlist import shortlisted
+from libs.routing.shortlist import MAX_CANDIDATES, shortlisted
+from libs.routing.snapshots import base_id_of, estimates_of
 from libs.routing.statistics import MICRO
 from libs.routing.strategies import best_of, chances_of, favourite_of
 
@@ -27,38 +35,48 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """
     A scored field with each candidate's probability, good for every session until the snapshot changes.
 
-    *template* lacks what the draw decides; *best* has the highest utility, *favourite* is what the strategy prefers (None
-    where it has no preference). *verdicts* hold evidence, confidence and its reason by candidate; *left_out* are models that
-    only the shortlist removed; *refill_usd_per_token* is what a prompt token costs more outside the provider's cache.
+    *template* lacks what the draw decides, and *inputs* what is the request's own; *best* has the highest utility, *favourite*
+    is what the strategy prefers (None where it has no preference). *verdicts* hold evidence, confidence and its reason by
+    candidate; *held* serves whatever is drawn, where the gates say so; *left_out* are models that only the shortlist removed; *refill_usd_per_token* is what a prompt token costs more
+    outside the provider's cache.
     """
 
     template: Decision
+    inputs: DecisionInputs
     cumulative: tuple[float, ...]
     index: dict[str, int]
     best: int
+    held: int | None
     favourite: int | None
-    left_out: frozenset[str]
     verdicts: tuple[tuple[Evidence, float, str], ...]
     cost_weight: float
     refill_usd_per_token: float
+    left_out: frozenset[str] = frozenset()
 
 
 def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) -> Plan:
-    """Score the field and fix each candidate's probability. Raises NoCandidateError."""
-    routing = request.policy.routing
-    estimates = estimates_of(weights, request.task)
-    tokens = (bucket(request.requirements.context_tokens), bucket(request.expected_output_tokens))
-    eligible = field_of(request, models)
-    known = [estimates[model.id] for model in eligible.models if model.id in estimates]
-    applied = applied_weights(weights.weights, known)
-    field = shortlisted(eligible, scored(eligible.models, estimates, applied, routing, tokens), keep=request.pinned)
-    results = scored(field.models, estimates, applied, routing, tokens)
-    day0 = best_of(scored(field.models, estimates, _BENCHMARK_ONLY, routing, tokens))
+    """Score the models that pass the constraints and fix each one's probability. Raises NoCandidateError."""
+    field = field_of(request, models)
+    if request.gates is not None and field.strategy in OPTIMISED:
+        _, results, benchmarks = _scores(field, request, weights)
+        reference = _reference(field, request, benchmarks)
+        field = gated(field, results, reference, request.gates, trial=is_trial(request))
+    if len(field.models) <= MAX_CANDIDATES:
+        return plan_on(field, request, weights)
+    _, results, _ = _scores(field, request, weights)
+    short = shortlisted(field, results, keep=(request.pinned, request.default_model))
+    left_out = frozenset(model.id for model in field.models) - frozenset(model.id for model in short.models)
+    return msgspec.structs.replace(plan_on(short, request, weights), left_out=left_out)
+
+
+def plan_on(field: Field, request: RoutingRequest, weights: WeightsPublished) -> Plan:
+    """Score *field* and fix each candidate's probability."""
+    applied, results, benchmarks = _scores(field, request, weights)
+    day0, best = best_of(benchmarks), best_of(results)
     key = f"{weights.scope}:{weights.version}:{request.task}:{','.join(model.id for model in field.models)}"
-    chances = chances_of(field, results, floor=routing.exploration_floor, day0=day0, key=key)
+    chances = chances_of(field, results, floor=request.policy.routing.exploration_floor, day0=day0, key=key)
     likelihoods = best_probabilities([item.utility for item in results], [item.variance for item in results], key=key)
     candidates = tuple(map(_candidate, field.models, results, chances, likelihoods))
-    best = best_of(results)
     rule = request.rule
     template = Decision(
         strategy=field.strategy,
@@ -72,20 +90,22 @@ def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) 
         snapshot_version=weights.version,
         seed=0,
         filtered=field.filtered,
-        not_shortlisted=len(eligible.models) - len(field.models),
+        not_shortlisted=field.not_shortlisted,
         rule_id=rule.rule_id if rule is not None else None,
-        baseline=_configured(request) or candidates[day0].model,
+        baseline=request.default_model or candidates[day0].model,
         pool_used=weights.pool_used,
+        stage=stage_of(field, request),
     )
     return Plan(
         template=template,
+        inputs=_inputs(field, request, weights),
         cumulative=tuple(accumulate(chances)),
         index={item.model: place for place, item in enumerate(candidates)},
         best=best,
+        held=_reference(field, request, benchmarks) if is_held(field, request) else None,
         favourite=favourite_of(field, results),
-        left_out=frozenset(model.id for model in eligible.models) - frozenset(model.id for model in field.models),
         verdicts=verdicts(template),
-        cost_weight=routing.cost_weight,
+        cost_weight=request.policy.routing.cost_weight,
         refill_usd_per_token=_refill_usd_per_token(field.models[best]),
     )
 
@@ -93,30 +113,40 @@ def plan_of(request: RoutingRequest, weights: WeightsPublished, models: Models) 
 def choose(plan: Plan, request: RoutingRequest, *, seed: int) -> Decision:
     """Return the decision for one session: its pinned model while that stays worth it, else the draw of *seed*."""
     kept = plan.index.get(request.pinned) if request.pinned is not None else None
+    if plan.held is not None and (kept is None or not request.in_tool_loop):
+        shadowed = plan.template.candidates[_drawn(plan, seed)].model
+        held = _decided(plan, request, plan.held, seed, pinned=False, propensity=1.0)
+        return msgspec.structs.replace(held, shadowed=shadowed, explored=False)
     if kept is None or (plan.template.strategy in ORDERED and not request.in_tool_loop):
-        place = min(bisect_right(plan.cumulative, seed / (1 << SEED_BITS)), len(plan.cumulative) - 1)
-        return _decided(plan, place, seed, pinned=False, propensity=plan.template.candidates[place].propensity)
+        place = _drawn(plan, seed)
+        chance = plan.template.candidates[place].propensity
+        return _decided(plan, request, place, seed, pinned=False, propensity=chance)
     stays = request.in_tool_loop or not _worth_switching(plan, kept, request.requirements.context_tokens)
-    return _decided(plan, kept if stays else plan.best, seed, pinned=stays, propensity=1.0)
+    return _decided(plan, request, kept if stays else plan.best, seed, pinned=stays, propensity=1.0)
 
 
-def estimates_of(weights: WeightsPublished, task: str) -> dict[str, ModelEstimates]:
-    """Return the estimates for *task*, or those for a task nobody has heard of."""
-    known = weights.tasks.get(task)
-    return weights.tasks.get(ANY_TASK, {}) if known is None else known
-
-
-def overlaid(tenant: WeightsPublished, base: WeightsPublished) -> WeightsPublished:
-    """Return the tenant's weights with *base*'s estimates (pool or Day 0) for tasks and models the tenant has none for."""
-    tasks = dict(base.tasks)
-    for task, estimates in tenant.tasks.items():
-        tasks[task] = {**base.tasks.get(task, base.tasks.get(ANY_TASK, {})), **estimates}
-    return msgspec.structs.replace(tenant, tasks=tasks)
+def _drawn(plan: Plan, seed: int) -> int:
+    return min(bisect_right(plan.cumulative, seed / (1 << SEED_BITS)), len(plan.cumulative) - 1)
 
 
 def bucket(tokens: int) -> int:
     """Return the middle of the power of two that *tokens* lies in: similar requests share a plan."""
     return 0 if tokens <= 0 else 3 * (1 << (tokens - 1).bit_length()) // 4
+
+
+def _scores(
+    field: Field, request: RoutingRequest, weights: WeightsPublished
+) -> tuple[SourceWeights, list[Scored], list[Scored]]:
+    """Return the weights that apply to *field*, and its scores under them and under benchmarks alone."""
+    estimates = estimates_of(weights, request.task)
+    applied = applied_weights(weights.weights, [estimates[model.id] for model in field.models if model.id in estimates])
+    tokens = (bucket(request.requirements.context_tokens), bucket(request.expected_output_tokens))
+    routing = request.policy.routing
+    return (
+        applied,
+        scored(field.models, estimates, applied, routing, tokens),
+        scored(field.models, estimates, _BENCHMARK_ONLY, routing, tokens),
+    )
 
 
 def _worth_switching(plan: Plan, kept: int, context_tokens: int) -> bool:
@@ -126,7 +156,9 @@ def _worth_switching(plan: Plan, kept: int, context_tokens: int) -> bool:
     return gain > SWITCH_MARGIN + plan.cost_weight * plan.refill_usd_per_token * context_tokens
 
 
-def _decided(plan: Plan, place: int, seed: int, *, pinned: bool, propensity: float) -> Decision:
+def _decided(
+    plan: Plan, request: RoutingRequest, place: int, seed: int, *, pinned: bool, propensity: float
+) -> Decision:
     winner = plan.template.candidates[place]
     evidence, sure, reason = plan.verdicts[place]
     return msgspec.structs.replace(
@@ -140,13 +172,41 @@ def _decided(plan: Plan, place: int, seed: int, *, pinned: bool, propensity: flo
         evidence=evidence,
         confidence=sure,
         confidence_reason=reason,
+        inputs=msgspec.structs.replace(
+            plan.inputs,
+            context_tokens=request.requirements.context_tokens,
+            expected_output_tokens=request.expected_output_tokens,
+            pinned=request.pinned,
+            in_tool_loop=request.in_tool_loop,
+        ),
     )
 
 
-def _configured(request: RoutingRequest) -> str | None:
-    """Return the model that an operator calls the default."""
-    of_rule = request.rule.default_model if request.rule is not None else None
-    return of_rule or request.policy.default_model
+def _inputs(field: Field, request: RoutingRequest, weights: WeightsPublished) -> DecisionInputs:
+    """Return what every session of the plan has in common."""
+    routing = request.policy.routing
+    return DecisionInputs(
+        snapshot_id=weights.event_id,
+        base_id=base_id_of(weights),
+        requested=request.requested,
+        cost_weight=routing.cost_weight,
+        latency_weight=routing.latency_weight,
+        exploration_floor=routing.exploration_floor,
+        default_model=request.default_model,
+        trial=request.gates is not None and is_trial(request),
+        shares=field.shares if field.strategy == "weighted" else {},
+        prices={
+            model.id: (model.price.fresh_input, model.price.cache_read, model.price.output)
+            for model in field.models
+            if model.price is not None
+        },
+    )
+
+
+def _reference(field: Field, request: RoutingRequest, benchmarks: list[Scored]) -> int:
+    """Return the place of what gates compare with: the default model where it may serve, else the choice of Day 0."""
+    places = (place for place, model in enumerate(field.models) if model.id == request.default_model)
+    return next(places, best_of(benchmarks))
 
 
 def _candidate(model: Model, result: Scored, chance: float, likelihood: float) -> Candidate:

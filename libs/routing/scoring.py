@@ -89,7 +89,7 @@ def _scored(
         score=score,
         utility=score - penalty,
         variance=sum(weight * weight * part.variance for weight, part in parts),
-        samples=sum(part.samples for part in (item.session, item.auto, item.manual) if part is not None),
+        samples=sum((part.samples for part in (item.session, item.auto, item.manual) if part is not None), 0.0),
         latency_ms=latency_ms,
         cost_usd=cost,
     )

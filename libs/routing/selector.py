@@ -7,8 +7,9 @@ from typing import TypeAlias
 import msgspec
 
 from libs.contracts.events import Decision, WeightsPublished
-from libs.contracts.state import RoutingRule, TenantPolicy
+from libs.contracts.state import OptimizationGates, RoutingRule, TenantPolicy
 from libs.routing.candidates import Models, RoutingRequest
+from libs.routing.constraints import is_trial
 from libs.routing.plans import Plan, bucket, choose, plan_of
 
 Key: TypeAlias = tuple[object, ...]
@@ -18,6 +19,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     weights: WeightsPublished
     policy: TenantPolicy
     rule: RoutingRule | None
+    gates: OptimizationGates | None
     plan: Plan
 
 
@@ -25,7 +27,7 @@ class Selector:
     """
     Decides like `selection.decide`, and remembers the newest *capacity* plans.
 
-    A plan is used again only for the very snapshot, policy and rule objects it was made from: replacing one of them is all
+    A plan is used again only for the very snapshot, policy, rule and gates objects it was made from: replacing one of them is all
     it takes to invalidate it. One selector serves one catalogue. Not for use from several threads.
     """
 
@@ -46,7 +48,7 @@ class Selector:
         kept = self._plans.get(key)
         if kept is None or not _same(kept, request, weights):
             plan = plan_of(msgspec.structs.replace(request, pinned=None), weights, self._models)
-            kept = _Kept(weights=weights, policy=request.policy, rule=request.rule, plan=plan)
+            kept = _Kept(weights=weights, policy=request.policy, rule=request.rule, gates=request.gates, plan=plan)
         self._keep(key, kept)
         if request.pinned in kept.plan.left_out:
             return choose(plan_of(request, weights, self._models), request, seed=seed)
@@ -67,6 +69,7 @@ class Selector:
             request.requested,
             None if request.rule is None else request.rule.rule_id,
             request.unavailable,
+            request.gates is not None and is_trial(request),
             needs.tools,
             needs.vision,
             needs.json_schema,
@@ -77,4 +80,9 @@ class Selector:
 
 
 def _same(kept: _Kept, request: RoutingRequest, weights: WeightsPublished) -> bool:
-    return kept.weights is weights and kept.policy is request.policy and kept.rule is request.rule
+    return (
+        kept.weights is weights
+        and kept.policy is request.policy
+        and kept.rule is request.rule
+        and kept.gates is request.gates
+    )

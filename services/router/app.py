@@ -28,6 +28,7 @@ from libs.runtime.redis import redis_resource
 from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
 from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
+from services.router.adapters.clickhouse_outcomes import ClickHouseOutcomes
 from services.router.adapters.kafka_control_log import KafkaControlLog
 from services.router.adapters.onnx_firewall import NullFirewall, OnnxFirewall
 from services.router.adapters.redis_live_state import RedisLiveState
@@ -36,10 +37,16 @@ from services.router.config import ClickHouseSettings, ExplainSettings, RouterCo
 from services.router.consumer import Materialiser, decode
 from services.router.control import Control
 from services.router.founding import found
-from services.router.handlers import decisions, explain, rules, wiring
+from services.router.handlers import decisions, explain, optimization, rules, wiring
 from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
 from services.router.metrics import RouterMetrics
-from services.router.ports import PolicyUnavailableError
+from services.router.ports import (
+    BusyError,
+    ControlLogUnavailableError,
+    DecisionLogUnavailableError,
+    PolicyUnavailableError,
+)
+from services.router.watch import Watch
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +69,11 @@ def build_app(config: RouterConfig) -> web.Application:
         "router", max_body_bytes=config.max_body_bytes, middlewares=[require_identity(secret), translate_refusals]
     )
     app[wiring.STAMPS] = Stamps(clock_ms=epoch_ms, new_id=lambda: str(uuid.uuid4()))
-    app[wiring.LIMITS] = Limits(export_rows=config.export_rows, landing_wait_s=config.landing_wait_s)
+    app[wiring.LIMITS] = Limits(
+        export_rows=config.export_rows,
+        what_if_requests=config.what_if_requests,
+        landing_wait_s=config.landing_wait_s,
+    )
     app[wiring.CURSOR_SECRET] = CursorSecret(secret)
     app[wiring.CATALOGUE] = load_catalogue(config.providers_file, os.environ)
     app[wiring.PRIORS] = load_priors()
@@ -72,10 +83,12 @@ def build_app(config: RouterConfig) -> web.Application:
     app.cleanup_ctx.append(lambda app: _decisions(app, config.clickhouse))
     app.cleanup_ctx.append(lambda app: _firewall(app, config.explain))
     background(app, "materialiser", lambda stop: _materialise(app, config.kafka, stop))
+    if config.watch_s > 0:
+        background(app, "watch", lambda stop: _watch_routes(app, config.watch_s, stop))
     if config.bootstrap_file is not None:
         declared = bootstrap.load(config.bootstrap_file.read_bytes())
         background(app, "bootstrap", lambda stop: _found(app, declared, stop))
-    for feature in (rules, explain, decisions):
+    for feature in (rules, optimization, explain, decisions):
         feature.add_routes(app)
     return app
 
@@ -92,7 +105,8 @@ async def _policy(app: web.Application, config: RouterConfig) -> AsyncIterator[N
 
 async def _decisions(app: web.Application, settings: ClickHouseSettings) -> AsyncIterator[None]:
     store = ClickHouseDecisions(settings.url.reveal(), timeout_s=settings.timeout_s, threads=settings.threads)
-    app[wiring.DECISION_LOG] = store
+    app[wiring.DECISION_LOG] = app[wiring.AUDIT_LOG] = store
+    app[wiring.OUTCOME_LOG] = ClickHouseOutcomes(store)
     app[HEALTH].add("clickhouse", store.ping, required=False)
     yield
     await store.close()
@@ -133,6 +147,25 @@ async def _watch(materialiser: Materialiser, stop: asyncio.Event) -> None:
             log.warning("materialiser.unchecked", reason=str(error))
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), CHECK_S)
+
+
+async def _watch_routes(app: web.Application, pause_s: float, stop: asyncio.Event) -> None:
+    stamps = app[wiring.STAMPS]
+    watch = Watch(
+        app[wiring.CONTROL],
+        app[wiring.OUTCOME_LOG],
+        app[wiring.METRICS],
+        clock_ms=stamps.clock_ms,
+        new_id=stamps.new_id,
+    )
+    while not stop.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), pause_s)
+            return
+        try:
+            await watch.round()
+        except (BusyError, ControlLogUnavailableError, DecisionLogUnavailableError, PolicyUnavailableError) as error:
+            log.warning("watch.postponed", error=type(error).__name__, reason=str(error))
 
 
 async def _found(app: web.Application, declared: Bootstrap, stop: asyncio.Event) -> None:

@@ -45,6 +45,8 @@ class RouterConfig(ServiceConfig, frozen=True, kw_only=True):
     explain: ExplainSettings = ExplainSettings()
     visible_within_s: Annotated[float, Meta(ge=0, description="Longest wait for a change to come into force.")] = 3.0
     landing_wait_s: Annotated[float, Meta(ge=0, le=1, description="Longest wait for the row of a new decision.")] = 0.5
+    what_if_requests: Annotated[int, Meta(ge=1, description="Most requests that a what-if over HTTP reads.")] = 20_000
+    watch_s: Annotated[float, Meta(ge=0, description="Pause between looks at routes with gates; 0 never looks.")] = 60.0
     export_rows: Annotated[int, Meta(ge=1, description="Most rows of one export.")] = 1_000_000
 
 
@@ -57,3 +59,12 @@ class PolicyConfig(msgspec.Struct, frozen=True, kw_only=True):
         None
     )
     visible_within_s: Annotated[float, Meta(ge=0, description="Longest wait for a change to come into force.")] = 10.0
+
+
+class AuditConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the commands that read the decision log are told; the same variables as the service's."""
+
+    clickhouse: ClickHouseSettings = ClickHouseSettings(timeout_s=60.0)
+    providers_file: Annotated[Path | None, Meta(description="Model catalogue (TOML): which families models are.")] = (
+        None
+    )

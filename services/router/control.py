@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from libs.contracts.events import ControlChanged, ControlKind
-from libs.contracts.state import TenantPolicy
+from libs.contracts.state import OptimizationGates, TenantPolicy
 from services.router.domain.changes import change, same
 from services.router.domain.entities import Decide, Entity, Entry, Ref, entity_of, ref_of
 from services.router.ports import ControlLog, ReadModel
@@ -65,6 +65,12 @@ class Control:
         """Return the tenant's policy, the default one where none was written."""
         found = await self.find(Ref(tenant=tenant, kind="policy", entity_id=tenant))
         return found if isinstance(found, TenantPolicy) else TenantPolicy(tenant=tenant)
+
+    async def gates(self, tenant: str) -> dict[str, OptimizationGates]:
+        """Return the tenant's optimisation gates by route."""
+        entries = await self._read_model.entries(tenant, "gates")
+        found = {entry.change.entity_id: _entity(entry) for entry in entries}
+        return {route: gates for route, gates in found.items() if isinstance(gates, OptimizationGates)}
 
     async def write(self, ref: Ref, decide: Decide, order: Order) -> Outcome:
         """

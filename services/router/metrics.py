@@ -24,5 +24,7 @@ class RouterMetrics:
         self.truncated_exports = Counter(
             "router_truncated_exports", "Exports with missing rows.", ["reason"], registry=registry
         )
+        # Steps that the watch took, by what became of the route: pin, shadow, canary or live.
+        self.steps = Counter("router_route_steps", "Routes moved by the watch.", ["step"], registry=registry)
         # Dry runs by what the firewall said.
         self.explained = Counter("router_explained", "Dry runs.", ["firewall"], registry=registry)

@@ -16,6 +16,7 @@ from libs.contracts.state import FirewallPolicy, SessionState
 from services.router.domain.entities import Entry, Place, Ref
 from services.router.domain.queries import Filters, Page
 from services.router.domain.transcripts import Turn
+from services.router.domain.verification import Arm, Route
 
 
 class ControlLogUnavailableError(Exception):
@@ -89,11 +90,43 @@ class DecisionLog(Protocol):
         """Return the stored bodies of a session, oldest first, without those that have expired."""
 
 
+class AuditLog(Protocol):
+    """The decision log of every tenant, and the weights of every version; raises `DecisionLogUnavailableError`."""
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return who made requests in the time range, in order."""
+
+    async def count(self, filters: Filters) -> int:
+        """Return about how many requests `export` yields: redelivered ones may count twice."""
+
+    def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
+        """Yield all requests, oldest first, a bounded number at a time."""
+
+    async def ratings(self, tenant: str, session_ids: Collection[str]) -> Sequence[FeedbackReceived]:
+        """Return every rating of these sessions."""
+
+    async def weights(self, tenant: str, event_ids: Collection[str]) -> Sequence[WeightsPublished]:
+        """Return those of these publications that are of the tenant or the pool."""
+
+
+class OutcomeLog(Protocol):
+    """How rated sessions came out; each method raises `DecisionLogUnavailableError`."""
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return who made requests in the time range, in order."""
+
+    async def arms(self, route: Route, *, since_ms: int) -> Sequence[Arm]:
+        """Return the outcomes of the route's rated sessions that began since then."""
+
+    async def shadowed_sessions(self, route: Route, *, since_ms: int) -> int:
+        """Return how many sessions of the route had a choice recorded that was not served."""
+
+
 class LiveState(Protocol):
     """What gateways route by at this moment; raises `PolicyUnavailableError`."""
 
-    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
-        """Return the tenant's weights, else the pool's where it may *consume* them, None on Day 0."""
+    async def weights(self, scope: str) -> WeightsPublished | None:
+        """Return the newest weights of a tenant or of the pool, None where nothing was published."""
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered of a session; an unknown one has no pins."""

@@ -7,11 +7,16 @@ import pytest
 
 from libs.contracts import topics
 from libs.contracts.events import ControlChanged, Decision, Event, FeedbackReceived, RequestCompleted, WeightsPublished
-from libs.contracts.state import Plan, RoutingRule, TenantPolicy
+from libs.contracts.state import OptimizationGates, Plan, RoutingRule, TenantPolicy
 from libs.contracts.topics import Topic
 from tests.contract.examples import ROOT, Example, examples
 
-ENTITIES: dict[str, type[msgspec.Struct]] = {"plan": Plan, "policy": TenantPolicy, "rule": RoutingRule}
+ENTITIES: dict[str, type[msgspec.Struct]] = {
+    "plan": Plan,
+    "policy": TenantPolicy,
+    "rule": RoutingRule,
+    "gates": OptimizationGates,
+}
 
 each_example = pytest.mark.parametrize("example", examples(), ids=str)
 each_topic = pytest.mark.parametrize("topic", topics.ALL, ids=lambda topic: topic.name)

@@ -56,7 +56,7 @@ key_id = "reader"
 secret = "sk-{tenant}-reader"
 permissions = ["read"]
 """
-    for tenant in ("acme", "beta", "learner", "early", "survivor")
+    for tenant in ("acme", "beta", "learner", "early", "survivor", "audited")
 )
 
 
@@ -94,6 +94,18 @@ class Platform:
         [pid] = [status.pid for status in statuses if status.name == process]
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
+
+    def audit(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run one of the router's commands against the platform's decision log."""
+        url = f"clickhouse://default@127.0.0.1:{self._ports['clickhouse']}/default"
+        return subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", "services.router", *arguments],
+            env=_without_backends() | {"CLICKHOUSE_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=START_TIMEOUT_S,
+            check=False,
+        )
 
     def weights(self, tenant: str) -> WeightsPublished | None:
         """Return what gateways would decide by now."""

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from libs.contracts import state
-from libs.contracts.state import ApiKey, Changed, Plan, RoutingRule, TenantPolicy
+from libs.contracts.state import ApiKey, Changed, OptimizationGates, Plan, RoutingRule, TenantPolicy
 from services.gateway.domain.caller import Caller
 from services.gateway.ports import Directory, DirectoryUnavailableError
 
@@ -138,6 +138,7 @@ class RedisDirectory:
             return (raw_key,), None
         raw_policy = await self._get(state.policy(key.tenant))
         raw_rules = cast(dict[bytes, bytes], await self._client.hgetall(state.rules(key.tenant)))
+        raw_gates = cast(dict[bytes, bytes], await self._client.hgetall(state.gates(key.tenant)))
         policy = _policy(raw_policy) if raw_policy else _default_policy(key.tenant)
         raw_plan = await self._get(state.plan(policy.plan))
         plan = msgspec.json.decode(raw_plan, type=Plan) if raw_plan else Plan(name=policy.plan)
@@ -147,8 +148,10 @@ class RedisDirectory:
             raw_policy or b"",
             raw_plan or b"",
             *(part for item in sorted(raw_rules.items()) for part in item),
+            *(part for item in sorted(raw_gates.items()) for part in item),
         )
-        return raw, Caller(key=key, policy=policy, plan=plan, rules=rules)
+        gates = {route.decode(): _gates(of_route) for route, of_route in raw_gates.items()}
+        return raw, Caller(key=key, policy=policy, plan=plan, rules=rules, gates=gates)
 
     async def _get(self, name: str) -> bytes | None:
         return cast(bytes | None, await self._client.get(name))
@@ -168,6 +171,11 @@ def _default_policy(tenant: str) -> TenantPolicy:
 @lru_cache(maxsize=4096)
 def _rule(raw: bytes) -> RoutingRule:
     return msgspec.json.decode(raw, type=RoutingRule)
+
+
+@lru_cache(maxsize=4096)
+def _gates(raw: bytes) -> OptimizationGates:
+    return msgspec.json.decode(raw, type=OptimizationGates)
 
 
 def _tenant(entry: _Entry) -> str | None:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from libs.contracts import state
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import POOL, Changed
-from libs.routing.plans import overlaid
+from libs.routing.snapshots import overlaid, pool_base
 
 log = structlog.get_logger(__name__)
 
@@ -100,12 +100,7 @@ class RedisWeights:
 
     def _pool_changed(self) -> None:
         pool = self._pool.own
-        self._pool_base = self._day0
-        if pool is not None:
-            # A tenant without weights of its own is on Day 0, with the benchmark column as the pool has corrected it.
-            self._pool_base = msgspec.structs.replace(
-                overlaid(pool, self._day0), phase=self._day0.phase, weights=self._day0.weights, pool_used=True
-            )
+        self._pool_base = self._day0 if pool is None else pool_base(pool, self._day0)
         for held in self._tenants.values():
             held.effective = None
 

@@ -4,18 +4,19 @@ from typing import Literal
 
 import msgspec
 
-from libs.contracts.state import ApiKey, Plan, RoutingRule, TenantPolicy
+from libs.contracts.state import ApiKey, OptimizationGates, Plan, RoutingRule, TenantPolicy
 from libs.routing.request import ModelChoice
 from services.gateway.domain.errors import RefusedError, bad_request
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
-    """A valid key, its tenant's policy and plan, and the tenant's rules by id."""
+    """A valid key, its tenant's policy and plan, the tenant's rules by id, and its gates by route."""
 
     key: ApiKey
     policy: TenantPolicy
     plan: Plan
     rules: dict[str, RoutingRule] = {}
+    gates: dict[str, OptimizationGates] = {}
 
     @property
     def tenant(self) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from libs.contracts.events import Decision, WeightsPublished
 from libs.contracts.state import SessionState
 from libs.providers.catalogue import Catalogue, Model
+from libs.routing.constraints import gates_for
 from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, fallbacks, seed_of
 from libs.routing.selector import Selector
 from libs.routing.tasks import TASK_PATTERN, classify
@@ -60,6 +61,7 @@ class Router:
             in_tool_loop=prepared.shape.in_tool_loop,
             unavailable=self._left_out(prepared, frozenset() if as_named else unavailable),
             expected_output_tokens=prepared.shape.expected_output_tokens,
+            gates=gates_for(prepared.rule, caller.gates),
         )
         try:
             return self._selector.decide(request, weights, seed=seed_of(caller.tenant, session_id, task))

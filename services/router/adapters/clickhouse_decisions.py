@@ -10,7 +10,8 @@ import msgspec
 from clickhouse_driver import Client
 from clickhouse_driver.errors import ErrorCodes, NetworkError, ServerException, SocketTimeoutError
 
-from libs.contracts.events import FeedbackReceived, RequestCompleted
+from libs.contracts.events import FeedbackReceived, RequestCompleted, WeightsPublished
+from libs.contracts.state import POOL
 from services.router.domain.cursor import Position
 from services.router.domain.queries import Filters, Page
 from services.router.domain.transcripts import Turn
@@ -57,10 +58,11 @@ class ClickHouseDecisions:
         self._clients: list[Client] = []
         self._requests = msgspec.json.Decoder(RequestCompleted)
         self._ratings = msgspec.json.Decoder(FeedbackReceived)
+        self._weights = msgspec.json.Decoder(WeightsPublished)
 
     async def ping(self) -> None:
         """Return when the server answers."""
-        await self._rows("SELECT 1", {})
+        await self.rows("SELECT 1", {})
 
     async def find(self, tenant: str, request_id: str) -> RequestCompleted | None:
         """Return one request of the tenant."""
@@ -83,7 +85,7 @@ class ClickHouseDecisions:
         """Return every rating of these sessions."""
         if not session_ids:
             return ()
-        rows = await self._rows(
+        rows = await self.rows(
             "SELECT event FROM feedback FINAL WHERE tenant = %(tenant)s AND session_id IN %(sessions)s LIMIT %(limit)s",
             {"tenant": tenant, "sessions": tuple(sorted(session_ids)), "limit": MAX_RATINGS},
         )
@@ -107,7 +109,7 @@ class ClickHouseDecisions:
     async def transcripts(self, tenant: str, session_id: str) -> Sequence[Turn]:
         """Return the newest stored bodies of a session that have not expired, oldest first."""
         columns = Turn.__struct_fields__
-        rows = await self._rows(
+        rows = await self.rows(
             f"SELECT {', '.join(columns)} FROM transcripts FINAL "  # noqa: S608 - made of constants
             "WHERE tenant = %(tenant)s AND session_id = %(session_id)s "
             "AND expires_at_ms > toUnixTimestamp64Milli(now64(3)) "
@@ -116,6 +118,31 @@ class ClickHouseDecisions:
         )
         return [Turn(**dict(zip(columns, row, strict=True))) for row in reversed(rows)]
 
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return who made requests in the time range."""
+        rows = await self.rows(
+            "SELECT DISTINCT tenant FROM requests WHERE created_at_ms >= %(from_ms)s AND created_at_ms < %(to_ms)s "
+            "ORDER BY tenant",
+            {"from_ms": from_ms, "to_ms": to_ms},
+        )
+        return [tenant for (tenant,) in rows]
+
+    async def count(self, filters: Filters) -> int:
+        """Return the number of rows."""
+        where, values = _where(filters, None, _ABOVE)
+        ((rows,),) = await self.rows(f"SELECT count() FROM requests WHERE {where}", values)  # noqa: S608 - made of constants
+        return int(rows)
+
+    async def weights(self, tenant: str, event_ids: Collection[str]) -> Sequence[WeightsPublished]:
+        """Return publications of the tenant or the pool by event id."""
+        if not event_ids:
+            return ()
+        rows = await self.rows(
+            "SELECT event FROM weights WHERE scope IN %(scopes)s AND event_id IN %(ids)s LIMIT 1 BY event_id",
+            {"scopes": (tenant, POOL), "ids": tuple(sorted(event_ids))},
+        )
+        return [self._weights.decode(event) for (event,) in rows]
+
     async def close(self) -> None:
         """Finish what runs and disconnect."""
         await asyncio.to_thread(self._threads.shutdown, wait=True)
@@ -123,9 +150,10 @@ class ClickHouseDecisions:
             client.disconnect()
 
     async def _events(self, statement: str, values: Mapping[str, object]) -> list[RequestCompleted]:
-        return [self._requests.decode(event) for (event,) in await self._rows(statement, values)]
+        return [self._requests.decode(event) for (event,) in await self.rows(statement, values)]
 
-    async def _rows(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+    async def rows(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Return the rows of a query; *values* fill `%(name)s`. Raises `DecisionLogUnavailableError`."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, self._execute, statement, values)
         except _AWAY as error:

@@ -17,14 +17,11 @@ class RedisLiveState:
         self._weights = msgspec.json.Decoder(WeightsPublished)
         self._session = msgspec.json.Decoder(SessionState)
 
-    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
-        """Return the tenant's weights, else the pool's, else None."""
-        for scope in (tenant, state.POOL) if consume else (tenant,):
-            with policy_unavailable():
-                raw = await self._redis.get(state.weights(scope))
-            if raw is not None:
-                return self._weights.decode(raw)
-        return None
+    async def weights(self, scope: str) -> WeightsPublished | None:
+        """Return the newest weights of a scope."""
+        with policy_unavailable():
+            raw = await self._redis.get(state.weights(scope))
+        return None if raw is None else self._weights.decode(raw)
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered of a session."""

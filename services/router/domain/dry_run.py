@@ -12,11 +12,13 @@ from libs.contracts.state import (
     ApiKey,
     FirewallMode,
     FirewallPolicy,
+    OptimizationGates,
     RoutingRule,
     SessionState,
     TenantPolicy,
 )
 from libs.providers.catalogue import Catalogue
+from libs.routing.constraints import gates_for
 from libs.routing.explain import explanation
 from libs.routing.request import ChatRequest, ChoiceError, ModelChoice, Reading, inferred_session_id, read, read_choice
 from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, decide, fallbacks, seed_of
@@ -55,6 +57,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     rules: Sequence[RoutingRule]
     weights: WeightsPublished
     session: SessionState
+    gates: Mapping[str, OptimizationGates] = {}
 
 
 class _Envelope(msgspec.Struct):
@@ -132,6 +135,7 @@ def route(question: Question, situation: Situation, catalogue: Catalogue, *, ses
         in_tool_loop=question.reading.in_tool_loop,
         unavailable=_elsewhere(question.option("provider"), catalogue),
         expected_output_tokens=question.reading.expected_output_tokens,
+        gates=gates_for(rule, situation.gates),
     )
     return decide(request, situation.weights, catalogue.models, seed=seed_of(tenant, session_id, task))
 

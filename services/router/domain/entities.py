@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from libs.contracts.events import ControlChanged, ControlKind
-from libs.contracts.state import ApiKey, Plan, RoutingRule, TenantPolicy
+from libs.contracts.state import ApiKey, OptimizationGates, Plan, RoutingRule, TenantPolicy
 
 PLATFORM = "*platform"  # Owner of entities that belong to no tenant: plans.
 
@@ -18,7 +18,7 @@ class StoredKey(ApiKey, frozen=True, kw_only=True):
     previous_sha256: str | None = None
 
 
-Entity: TypeAlias = StoredKey | Plan | TenantPolicy | RoutingRule
+Entity: TypeAlias = StoredKey | Plan | TenantPolicy | RoutingRule | OptimizationGates
 
 Decide: TypeAlias = Callable[[Entity | None, Sequence[Entity]], Entity | None]
 """What an entity should become, given what it is and all entities of its kind; None deletes it."""
@@ -28,6 +28,7 @@ TYPES: dict[ControlKind, type[Entity]] = {
     "plan": Plan,
     "policy": TenantPolicy,
     "rule": RoutingRule,
+    "gates": OptimizationGates,
 }
 
 
@@ -63,7 +64,7 @@ def ref_of(change: ControlChanged) -> Ref:
 
 
 def ref_to(entity: Entity) -> Ref:
-    """Return where *entity* belongs; a rule does not know its tenant, so it has no place here."""
+    """Return where *entity* belongs; rules and gates do not know their tenant, so they have no place here."""
     match entity:
         case StoredKey():
             return Ref(tenant=entity.tenant, kind="key", entity_id=entity.key_id)
@@ -71,13 +72,18 @@ def ref_to(entity: Entity) -> Ref:
             return Ref(tenant=PLATFORM, kind="plan", entity_id=entity.name)
         case TenantPolicy():
             return Ref(tenant=entity.tenant, kind="policy", entity_id=entity.tenant)
-        case RoutingRule():
-            raise TypeError("a rule belongs to the tenant it was read for")
+        case RoutingRule() | OptimizationGates():
+            raise TypeError("rules and gates belong to the tenant they were read for")
 
 
 def rule_ref(tenant: str, rule_id: str) -> Ref:
     """Return where a rule of *tenant* belongs."""
     return Ref(tenant=tenant, kind="rule", entity_id=rule_id)
+
+
+def gates_ref(tenant: str, route_id: str) -> Ref:
+    """Return where the gates of a route of *tenant* belong."""
+    return Ref(tenant=tenant, kind="gates", entity_id=route_id)
 
 
 def entity_of(kind: ControlKind, value: dict[str, Any]) -> Entity:

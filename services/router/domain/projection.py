@@ -28,6 +28,8 @@ def project(change: ControlChanged, *, version: int) -> Projection:
     match change.kind:
         case "rule":
             return Projection(fields={(state.rules(change.tenant), change.entity_id): encoded}, changed=changed)
+        case "gates":
+            return Projection(fields={(state.gates(change.tenant), change.entity_id): encoded}, changed=changed)
         case "policy":
             return Projection(values={state.policy(change.tenant): encoded}, changed=changed)
         case "plan":

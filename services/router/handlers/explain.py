@@ -4,9 +4,10 @@ import msgspec
 from aiohttp import web
 
 from libs.contracts.events import FirewallVerdict
-from libs.contracts.state import ApiKey, RoutingRule, TenantPolicy
+from libs.contracts.state import POOL, ApiKey, RoutingRule, TenantPolicy
 from libs.contracts.unreadable import UNREADABLE
 from libs.routing.priors import day0
+from libs.routing.snapshots import effective
 from libs.runtime.identity import Identity
 from libs.runtime.server import json_response, parse_json
 from services.router.domain import dry_run
@@ -47,14 +48,17 @@ async def _situation(request: web.Request, identity: Identity, session_id: str) 
     control, live, tenant = request.app[CONTROL], request.app[LIVE_STATE], identity.tenant
     key = await control.find(Ref(tenant=tenant, kind="key", entity_id=identity.key_id))
     policy = await control.policy(tenant)
-    weights = await live.weights(tenant, consume=policy.consume)
-    models = request.app[CATALOGUE].models.values()
+    benchmarks = day0(
+        request.app[PRIORS], request.app[CATALOGUE].models.values(), now_ms=request.app[STAMPS].clock_ms()
+    )
+    pool = await live.weights(POOL) if policy.consume else None
     return Situation(
         key=key if isinstance(key, ApiKey) else ApiKey(key_id=identity.key_id, tenant=tenant),
         policy=policy,
         rules=[rule for rule in await control.all(tenant, "rule") if isinstance(rule, RoutingRule)],
-        weights=weights or day0(request.app[PRIORS], models, now_ms=request.app[STAMPS].clock_ms()),
+        weights=effective(await live.weights(tenant), pool, benchmarks),
         session=await live.session(tenant, session_id),
+        gates=await control.gates(tenant),
     )
 
 

@@ -14,12 +14,14 @@ from services.router.control import Control, Order
 from services.router.domain.refusals import AbsentError, ConflictError, RefusedError
 from services.router.metrics import RouterMetrics
 from services.router.ports import (
+    AuditLog,
     BusyError,
     ControlLogUnavailableError,
     DecisionLog,
     DecisionLogUnavailableError,
     Firewall,
     LiveState,
+    OutcomeLog,
     PolicyUnavailableError,
 )
 
@@ -34,9 +36,10 @@ class Stamps(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of answers: rows of one export, and how long a decision is waited for whose row has not landed yet."""
+    """Bounds of answers: rows of an export, requests of a what-if, and the wait for a decision whose row has to land."""
 
     export_rows: int = 1_000_000
+    what_if_requests: int = 20_000
     landing_wait_s: float = 0.5
 
 
@@ -46,12 +49,14 @@ class CursorSecret(msgspec.Struct, frozen=True):
     value: bytes
 
 
+AUDIT_LOG: web.AppKey[AuditLog] = web.AppKey("audit_log", AuditLog)
 CONTROL: web.AppKey[Control] = web.AppKey("control", Control)
 CATALOGUE: web.AppKey[Catalogue] = web.AppKey("catalogue", Catalogue)
 CURSOR_SECRET: web.AppKey[CursorSecret] = web.AppKey("cursor_secret", CursorSecret)
 DECISION_LOG: web.AppKey[DecisionLog] = web.AppKey("decision_log", DecisionLog)
 FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
 LIVE_STATE: web.AppKey[LiveState] = web.AppKey("live_state", LiveState)
+OUTCOME_LOG: web.AppKey[OutcomeLog] = web.AppKey("outcome_log", OutcomeLog)
 PRIORS: web.AppKey[Priors] = web.AppKey("priors", Priors)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 METRICS: web.AppKey[RouterMetrics] = web.AppKey("metrics", RouterMetrics)

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from libs.contracts import state
 from libs.contracts.events import Estimate, ModelEstimates, SourceWeights, WeightsPublished
-from libs.contracts.state import POOL, ApiKey, Changed, Plan, RoutingRule, TenantPolicy
+from libs.contracts.state import POOL, ApiKey, Changed, OptimizationGates, Plan, RoutingRule, TenantPolicy
 from libs.routing.priors import day0, load_priors
 from libs.runtime.redis import RedisSettings, new_redis
 from services.gateway.adapters.redis_changes import RedisChanges
@@ -88,6 +88,24 @@ class TestDirectory:
             found.plan.monthly_requests,
             found.rules,
         )
+
+    async def test_a_key_comes_with_the_gates_of_its_tenant_and_their_change_is_seen(
+        self, redis: "Redis", directory: RedisDirectory
+    ):
+        await self.write(redis)
+        gates = OptimizationGates(confidence_threshold=0.9)
+        await redis.hset(state.gates("acme"), state.ANY_ROUTE, msgspec.json.encode(gates))
+        found = await directory.find(DIGEST)
+        assert found is not None
+        assert {state.ANY_ROUTE: gates} == found.gates
+        await redis.hdel(state.gates("acme"), state.ANY_ROUTE)
+        await directory.changed(Changed(kind="gates", tenant="acme"))
+
+        async def gone() -> bool:
+            newer = await directory.find(DIGEST)
+            return newer is not None and not newer.gates
+
+        await eventually(gone)
 
     async def test_a_key_without_more_has_defaults(self, redis: "Redis", directory: RedisDirectory):
         await self.write(redis)

@@ -1,4 +1,4 @@
-"""Live state is what gateways have in Redis: the tenant's weights before the pool's, and what sessions remember."""
+"""Live state is what gateways have in Redis: the weights of each scope, and what sessions remember."""
 
 import msgspec
 from redis.asyncio import Redis
@@ -20,14 +20,13 @@ async def put(redis: "Redis", key: str, value: msgspec.Struct) -> None:
     await redis.set(key, msgspec.json.encode(value))
 
 
-async def test_the_tenants_weights_go_before_the_pools_which_it_may_decline(redis: "Redis"):
+async def test_each_scope_has_its_own_weights_or_none_yet(redis: "Redis"):
     live = RedisLiveState(redis)
-    assert await live.weights("acme", consume=True) is None
+    assert await live.weights(POOL) is None
     await put(redis, state.weights(POOL), published(POOL))
-    assert await live.weights("acme", consume=False) is None
-    assert published(POOL) == await live.weights("acme", consume=True)
     await put(redis, state.weights("acme"), published("acme"))
-    assert published("acme") == await live.weights("acme", consume=True)
+    assert (published(POOL), published("acme")) == (await live.weights(POOL), await live.weights("acme"))
+    assert await live.weights("other") is None
 
 
 async def test_a_session_remembers_its_models_and_an_unknown_one_nothing(redis: "Redis"):

@@ -18,6 +18,7 @@ names = st.text(st.characters(codec="ascii", exclude_categories=["Cc"], exclude_
 TENANT_KEYS = {
     "policy": lambda tenant, name: state.policy(tenant),
     "rules": lambda tenant, name: state.rules(tenant),
+    "gates": lambda tenant, name: state.gates(tenant),
     "weights": lambda tenant, name: state.weights(tenant),
     "session": state.session,
     "last_session": state.last_session,

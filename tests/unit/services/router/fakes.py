@@ -14,11 +14,12 @@ from libs.contracts.events import (
     RequestCompleted,
     WeightsPublished,
 )
-from libs.contracts.state import POOL, Changed, FirewallPolicy, SessionState
+from libs.contracts.state import Changed, FirewallPolicy, SessionState
 from services.router.domain.entities import Entry, Place, Ref, ref_of
 from services.router.domain.projection import project
 from services.router.domain.queries import Filters, Page
 from services.router.domain.transcripts import Turn
+from services.router.domain.verification import Arm, Route
 from services.router.ports import (
     BusyError,
     ControlLogUnavailableError,
@@ -170,6 +171,65 @@ class FakeDecisionLog:
             raise DecisionLogUnavailableError("down")
 
 
+class FakeOutcomeLog:
+    """Outcomes by rule, None for what has no gates of its own; tenants are those that ask."""
+
+    def __init__(self) -> None:
+        self.found: dict[str | None, list[Arm]] = {}
+        self.shadowed = 0
+        self.asked: list[tuple[Route, int]] = []
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return the only tenant with traffic."""
+        return ["acme"]
+
+    async def arms(self, route: Route, *, since_ms: int) -> Sequence[Arm]:
+        """Return the outcomes of a route of acme."""
+        self.asked.append((route, since_ms))
+        return self.found.get(route.rule_id, []) if route.tenant == "acme" else []
+
+    async def shadowed_sessions(self, route: Route, *, since_ms: int) -> int:
+        """Return how many sessions were watched in the shadow."""
+        return self.shadowed
+
+
+class FakeAuditLog:
+    """Events of acme in chunks of four; remembers which weights were asked for."""
+
+    def __init__(
+        self,
+        events: Sequence[RequestCompleted] = (),
+        weights: Sequence[WeightsPublished] = (),
+        ratings: Sequence[FeedbackReceived] = (),
+    ) -> None:
+        self.events = events
+        self.published = weights
+        self.given = ratings
+        self.asked: list[set[str]] = []
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return the only tenant."""
+        return ["acme"]
+
+    async def count(self, filters: Filters) -> int:
+        """Return the number of events."""
+        return len(self.events)
+
+    async def export(self, filters: Filters) -> AsyncIterator[Sequence[RequestCompleted]]:
+        """Yield events as they are, four at a time."""
+        for start in range(0, len(self.events), 4):
+            yield self.events[start : start + 4]
+
+    async def ratings(self, tenant: str, session_ids: Collection[str]) -> Sequence[FeedbackReceived]:
+        """Return the ratings of these sessions."""
+        return [rating for rating in self.given if rating.session_id in session_ids]
+
+    async def weights(self, tenant: str, event_ids: Collection[str]) -> Sequence[WeightsPublished]:
+        """Return publications by event id."""
+        self.asked.append(set(event_ids))
+        return [event for event in self.published if event.event_id in event_ids]
+
+
 class FakeLiveState:
     """Weights by scope and sessions by id."""
 
@@ -177,9 +237,9 @@ class FakeLiveState:
         self.published: dict[str, WeightsPublished] = {}
         self.sessions: dict[str, SessionState] = {}
 
-    async def weights(self, tenant: str, *, consume: bool) -> WeightsPublished | None:
-        """Return the tenant's, else the pool's."""
-        return self.published.get(tenant) or (self.published.get(POOL) if consume else None)
+    async def weights(self, scope: str) -> WeightsPublished | None:
+        """Return those of a scope."""
+        return self.published.get(scope)
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered."""

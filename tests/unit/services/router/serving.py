@@ -16,14 +16,16 @@ from libs.routing.priors import load_priors
 from libs.runtime.identity import Identity, require_identity, sign
 from libs.runtime.server import REGISTRY, new_app
 from services.router.control import Control
-from services.router.handlers import decisions, explain, rules, wiring
+from services.router.handlers import decisions, explain, optimization, rules, wiring
 from services.router.handlers.wiring import CursorSecret, Limits, Stamps, translate_refusals
 from services.router.metrics import RouterMetrics
 from tests.unit.services.router.fakes import (
+    FakeAuditLog,
     FakeControlLog,
     FakeDecisionLog,
     FakeFirewall,
     FakeLiveState,
+    FakeOutcomeLog,
     FakeReadModel,
 )
 
@@ -50,6 +52,8 @@ class World:
         self.log = FakeControlLog(self.read_model)
         self.decisions = FakeDecisionLog()
         self.live = FakeLiveState()
+        self.outcomes = FakeOutcomeLog()
+        self.audit = FakeAuditLog()
         self.firewall = FakeFirewall()
         self.control = Control(self.log, self.read_model, visible_within_s=0.05)
 
@@ -64,9 +68,11 @@ class World:
         app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
         app[wiring.CURSOR_SECRET] = CursorSecret(SECRET)
         app[wiring.DECISION_LOG] = self.decisions
+        app[wiring.AUDIT_LOG] = self.audit
+        app[wiring.OUTCOME_LOG] = self.outcomes
         app[wiring.LIVE_STATE] = self.live
         app[wiring.FIREWALL] = self.firewall
-        for feature in (rules, explain, decisions):
+        for feature in (rules, optimization, explain, decisions):
             feature.add_routes(app)
         return app
 

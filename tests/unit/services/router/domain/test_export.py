@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 
 import msgspec
 import pytest
@@ -30,5 +31,5 @@ def test_an_empty_export_of_json_has_no_other_line():
 def test_a_csv_row_is_read_back_as_it_was(session_id: str):
     writer = Writer("csv")
     lines = (writer.head() + writer.row(exported(request(1, session_id=session_id)))).decode()
-    (row,) = csv.DictReader(lines.splitlines(keepends=True))
+    (row,) = csv.DictReader(io.StringIO(lines, newline=""))
     assert (session_id, set(ExportedRow.__struct_fields__)) == (row["session_id"], set(row))

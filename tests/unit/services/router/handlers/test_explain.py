@@ -162,3 +162,15 @@ async def test_a_question_that_cannot_be_answered_names_the_field(
     client: Client, body: Any, headers: dict[str, str], param: str | None
 ):
     assert (400, "BAD_REQUEST", param) == (await client.ask("POST", EXPLAIN, body, headers=headers)).error
+
+
+async def test_gates_are_explained_as_they_would_decide(client: Client):
+    policy = TenantPolicy(tenant="acme", default_model="large")
+    await put_in_force(client, policy)
+    await client.ask("PUT", "/v1/optimization/constraints", {"require_shadow_before_live": True})
+    body = await explained(client)
+    assert ("large", "shadow", True) == (body["winner"], body["stage"], body["shadowed"] is not None)
+    await client.ask("PUT", "/v1/optimization/constraints", {"min_samples_before_promotion": 5, "canary_share": 0})
+    body = await explained(client)
+    assert {"min_samples_before_promotion"} == {item["constraint"] for item in body["filtered"]}
+    assert "large" == body["winner"]
