@@ -24,11 +24,11 @@ def assembled(stream: bytes) -> bytes | None:
     for data in _events(stream):
         try:
             chunk = msgspec.json.decode(data, type=_Chunk)
+            _take_head(completion, msgspec.json.decode(data))
+            for piece in chunk.choices:
+                _take_choice(choices.setdefault(piece.index, _empty_choice(piece.index)), piece)
         except UNREADABLE:
             return None
-        _take_head(completion, msgspec.json.decode(data))
-        for piece in chunk.choices:
-            _take_choice(choices.setdefault(piece.index, _empty_choice(piece.index)), piece)
     if not choices:
         return None
     completion["object"] = "chat.completion"
@@ -79,7 +79,7 @@ def _take_choice(choice: Json, piece: _Piece) -> None:
     message = choice["message"]
     for name, value in piece.delta.items():
         if name == "tool_calls":
-            _take_tool_calls(message.setdefault("tool_calls", {}), value or [])
+            _take_tool_calls(message.setdefault("tool_calls", {}), msgspec.convert(value or [], list[Json]))
         else:
             _join(message, name, value)
     if piece.logprobs:
@@ -91,11 +91,11 @@ def _take_choice(choice: Json, piece: _Piece) -> None:
 
 def _take_tool_calls(calls: dict[int, Json], pieces: list[Json]) -> None:
     for piece in pieces:
-        call = calls.setdefault(piece.get("index", 0), {})
+        call = calls.setdefault(msgspec.convert(piece.get("index", 0), int), {})
         for name, value in piece.items():
             if name == "function":
                 function = call.setdefault("function", {"name": "", "arguments": ""})
-                for field, text in (value or {}).items():
+                for field, text in msgspec.convert(value or {}, Json).items():
                     _join(function, field, text)
             elif name != "index" and value is not None:
                 call[name] = value

@@ -99,6 +99,13 @@ def test_pieces_of_text_arguments_and_log_probabilities_are_joined():
     assert ("tool_calls", [{"token": "a"}, {"token": "b"}]) == (choice["finish_reason"], choice["logprobs"]["content"])
 
 
+@pytest.mark.parametrize(
+    "calls", ["f", {"0": {}}, [None], [{"index": None}], [{"index": "0"}], [{"index": 0, "function": "f"}]]
+)
+def test_tool_calls_of_another_shape_amount_to_nothing(calls):
+    assert assembled(chunk({"tool_calls": calls}, reason="tool_calls")) is None
+
+
 @pytest.mark.parametrize("stream", [b"", DONE, b"data: {\n\n", b'data: {"error": {}}\n\n', b"data: 7\n\n"])
 def test_what_is_no_stream_of_chunks_amounts_to_nothing(stream):
     assert assembled(stream) is None
