@@ -15,7 +15,11 @@ IGNORED_FIELDS = frozenset(
 
 
 class CacheKey(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a request but its body that an answer depends on: *model* as requested, *bucket* one of several variants."""
+    """
+    All of a request but its body that an answer depends on: *model* as requested, *bucket* one of several variants.
+
+    *scanned* says that the firewall looks at the request: an answer to a prompt that nobody looked at is not for it.
+    """
 
     tenant: str
     model: str
@@ -23,6 +27,7 @@ class CacheKey(msgspec.Struct, frozen=True, kw_only=True):
     provider: str | None = None
     seed: str | None = None
     bucket: int = 0
+    scanned: bool = True
 
 
 def cache_digest(key: CacheKey, body: bytes, *, ignore_keys: Iterable[str] = ()) -> str | None:

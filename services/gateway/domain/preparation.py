@@ -30,6 +30,7 @@ def prepare(caller: Caller, headers: Iterable[tuple[str, str]], body: bytes, dra
         provider=options.provider,
         seed=options.cache_seed,
         bucket=int(draw * options.cache_bucket_size),
+        scanned=caller.policy.firewall.mode_for(asked=options.security_enabled) != "off",
     )
     return Prepared(
         options=options,

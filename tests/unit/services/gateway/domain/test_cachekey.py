@@ -24,6 +24,7 @@ keys = st.builds(
     provider=st.none() | text,
     seed=st.none() | text,
     bucket=st.integers(0, 19),
+    scanned=st.booleans(),
 )
 surrogate_free = st.text(st.characters(codec="utf-8"), max_size=8)
 
