@@ -142,7 +142,7 @@ class Upstream(Protocol):
 
 
 class Events(Protocol):
-    """Where facts are left, off the path; never raises."""
+    """Where facts are left; never raises. What was left survives this process from the next turn of the loop on."""
 
     def completed(self, event: RequestCompleted) -> None:
         """Leave the record of a request."""

@@ -20,7 +20,7 @@ from services.gateway.pipeline.authentication import authenticate
 from services.gateway.pipeline.exchange import JSON, SSE, Answer, ChatCall, Headers, StreamedAnswer, refusal_answer
 from services.gateway.pipeline.protection import Protection, quarantine_verdict, refuse_threat
 from services.gateway.pipeline.relay import Relay, WholeStream
-from services.gateway.pipeline.settlement import Settlement
+from services.gateway.pipeline.settlement import Settlement, recorded
 from services.gateway.ports import Clock, Directory, Found, HotState, Lookup, WeightsStore
 
 log = structlog.get_logger(__name__)
@@ -61,7 +61,17 @@ class ChatPipeline:
         self._draw = draw
 
     async def complete(self, call: ChatCall) -> Answer | StreamedAnswer:
-        """Answer *call*; errors are answers too. Cancel the call when the client is gone."""
+        """
+        Answer *call*; errors are answers too. Cancel the call when the client is gone.
+
+        A whole answer is returned when the record of the request survives the death of this process.
+        """
+        answer = await self._answer(call)
+        if isinstance(answer, Answer):
+            await recorded()
+        return answer
+
+    async def _answer(self, call: ChatCall) -> Answer | StreamedAnswer:
         started_ns = self._clock.monotonic_ns()
         try:
             caller = await authenticate(self._directory, call.authorization)

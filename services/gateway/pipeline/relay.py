@@ -11,7 +11,7 @@ from services.gateway.domain.assembly import DONE, assembled
 from services.gateway.domain.errors import RefusedError
 from services.gateway.domain.trace import Trace
 from services.gateway.pipeline.attempts import Attempts, Served
-from services.gateway.pipeline.settlement import MAX_CACHED_BYTES, Settlement
+from services.gateway.pipeline.settlement import MAX_CACHED_BYTES, Settlement, recorded
 from services.gateway.ports import Clock, UpstreamBrokenError, UpstreamTimeoutError
 
 MAX_KEPT_BYTES = 8 * MAX_CACHED_BYTES
@@ -23,8 +23,9 @@ class Relay:
     """
     The `ChunkStream` of an answer that a provider has begun.
 
-    An answer that breaks off ends with an error event and without `[DONE]`. Closing it before its end closes the provider's
-    connection at once; what was used so far is accounted.
+    An answer that breaks off ends with an error event and without `[DONE]`, which is not shown before the record of the
+    request survives the death of this process. Closing it before its end closes the provider's connection at once; what was
+    used so far is accounted.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Relay:
         self._events = 0
         self._shown_end = _BLANK_LINE
         self._over = False
+        self._is_settled = False
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         """Return itself."""
@@ -86,7 +88,11 @@ class Relay:
         except asyncio.CancelledError:
             await self.aclose()
             raise
-        return self._pass(chunk)
+        shown = self._pass(chunk)
+        if self._reader.done and not self._reader.failed:
+            self._settle()
+            await recorded()
+        return shown
 
     async def _next(self) -> bytes:
         if self._first:
@@ -122,6 +128,9 @@ class Relay:
         return held if self._reader.done else held + self._separator() + DONE
 
     def _broken(self, reason: str, status: int, code: ErrorCode, message: str) -> bytes:
+        if self._is_settled:  # The client has everything: what breaks after `[DONE]` is no loss.
+            self._answered()
+            return b""
         self._fail(reason, code)
         return self._separator() + b"data: " + RefusedError(status, code, message).body() + _BLANK_LINE
 
@@ -136,15 +145,24 @@ class Relay:
     def _answered(self) -> None:
         self._close()
         self._attempts.completed(self._served.model)
-        self._settlement.answered(self._trace, self._assembled)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._is_settled:
+            self._is_settled = True
+            self._account()
+            self._settlement.answered(self._trace, self._assembled)
 
     def _end(self, status: Status, http_status: int, code: ErrorCode | None) -> None:
         self._close()
+        self._account()
         self._settlement.ended(self._trace, status, http_status, code)
 
     def _close(self) -> None:
         self._over = True
         self._served.answer.close()
+
+    def _account(self) -> None:
         trace, reader = self._trace, self._reader
         trace.laps.upstream_us = self._waited_us + (self._clock.monotonic_ns() - self._begin_ns) // 1000
         trace.completion_id = reader.completion_id
@@ -169,6 +187,7 @@ class WholeStream:
         """Return everything at once."""
         if not self._rest:
             raise StopAsyncIteration
+        await recorded()
         return self._rest.pop()
 
     async def aclose(self) -> None:

@@ -1,8 +1,9 @@
 """The end of a request: one event, its measurements, and what the next request will want to know."""
 
+import asyncio
 from collections.abc import Callable
 
-from libs.contracts.events import Status
+from libs.contracts.events import RequestCompleted, Status
 from libs.contracts.state import CachedAnswer
 from services.gateway.domain.accounting import Outcome, completed, transcript
 from services.gateway.domain.completion import is_whole
@@ -18,11 +19,17 @@ TOO_MANY_REQUESTS = 429
 Defer = Callable[[Callable[[], None]], object]
 
 
+async def recorded() -> None:
+    """Return when the records left in this turn of the event loop survive the death of this process: see `Events`."""
+    await asyncio.sleep(0)
+
+
 class Settlement:
     """
     Closes the books of requests.
 
-    *defer* runs a function once the answer is on its way; times are taken before.
+    The record of a request is left at once, so that no answer is out before it; *defer* runs the rest once the answer is on
+    its way.
     """
 
     def __init__(
@@ -40,32 +47,39 @@ class Settlement:
 
     def answered(self, trace: Trace, assemble: Callable[[], bytes | None]) -> None:
         """Settle a request that a provider answered; *assemble* gives the answer as a `chat.completion` body."""
-        outcome = self._outcome("ok", 200)
-        self._defer(lambda: self._settle_answer(trace, outcome, assemble))
+        event = self._record(trace, "ok", 200)
+        self._defer(lambda: self._remember_answer(trace, event, assemble))
 
     def served_from_cache(self, trace: Trace) -> None:
         """Settle a request that was answered from the exact cache."""
-        outcome = self._outcome("cache_hit", 200)
-        self._defer(lambda: self._settle(trace, outcome))
+        event = self._record(trace, "cache_hit", 200)
+        self._defer(lambda: self._remember(trace, event))
 
     def ended(self, trace: Trace, status: Status, http_status: int, error_code: str | None = None) -> None:
         """Settle a request without a whole answer: refused, blocked, failed or cancelled."""
-        outcome = self._outcome(status, http_status, error_code)
+        event = self._record(trace, status, http_status, error_code)
         if trace.counted and status == "rejected" and http_status == TOO_MANY_REQUESTS:
             self._hot_state.release(trace.caller.tenant, trace.created_at_ms)
-        self._defer(lambda: self._settle(trace, outcome))
+        self._defer(lambda: self._remember(trace, event))
 
-    def _settle_answer(self, trace: Trace, outcome: Outcome, assemble: Callable[[], bytes | None]) -> None:
-        body = assemble() if self.keeps(trace) else None
-        if body is not None:
-            event = transcript(trace, body, self._clock.epoch_ms())
-            if event is not None:
-                self._events.transcript(event)
-        self._settle(trace, outcome, self._cached(trace, body))
-
-    def _settle(self, trace: Trace, outcome: Outcome, cached: CachedAnswer | None = None) -> None:
+    def _record(
+        self, trace: Trace, status: Status, http_status: int, error_code: str | None = None
+    ) -> RequestCompleted:
+        ended_ns = self._clock.monotonic_ns()
+        outcome = Outcome(status=status, http_status=http_status, ended_ns=ended_ns, error_code=error_code)
         event = completed(trace, outcome)
         self._events.completed(event)
+        return event
+
+    def _remember_answer(self, trace: Trace, event: RequestCompleted, assemble: Callable[[], bytes | None]) -> None:
+        body = assemble() if self.keeps(trace) else None
+        if body is not None:
+            bodies = transcript(trace, body, self._clock.epoch_ms())
+            if bodies is not None:
+                self._events.transcript(bodies)
+        self._remember(trace, event, self._cached(trace, body))
+
+    def _remember(self, trace: Trace, event: RequestCompleted, cached: CachedAnswer | None = None) -> None:
         self._metrics.completed(event)
         if trace.prepared is not None and trace.model is not None:
             self._hot_state.settle(self._settled(trace, trace.prepared, cached))
@@ -103,7 +117,3 @@ class Settlement:
             completion_id=trace.completion_id,
             stored_at_ms=self._clock.epoch_ms(),
         )
-
-    def _outcome(self, status: Status, http_status: int, error_code: str | None = None) -> Outcome:
-        ended_ns = self._clock.monotonic_ns()
-        return Outcome(status=status, http_status=http_status, ended_ns=ended_ns, error_code=error_code)

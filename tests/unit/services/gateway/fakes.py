@@ -126,12 +126,16 @@ class FakeFirewall:
 
 
 class FakeEvents:
+    """`durable` holds what a crash would leave: what was left in an earlier turn of the loop."""
+
     def __init__(self) -> None:
         self.requests: list[RequestCompleted] = []
+        self.durable: list[RequestCompleted] = []
         self.transcripts: list[TranscriptRecorded] = []
 
     def completed(self, event: RequestCompleted) -> None:
         self.requests.append(event)
+        asyncio.get_running_loop().call_soon(self.durable.append, event)
 
     def transcript(self, event: TranscriptRecorded) -> None:
         self.transcripts.append(event)

@@ -349,14 +349,21 @@ class TestMemory:
         await without.ask()
         assert [] == without.events.transcripts
 
-    async def test_settling_waits_until_the_answer_is_on_its_way(self):
+    async def test_the_record_is_left_before_the_answer_and_the_rest_once_it_is_on_its_way(self):
         waiting = []
         world = World(defer=waiting.append)
-        await world.ask()
-        assert [] == world.events.requests
-        for settle in waiting:
-            settle()
-        assert world.event.status == "ok"
+        await world.ask(headers={"floopy-session-id": "s"})
+        assert "ok" == world.event.status
+        assert {} == world.hot_state.aliases
+        for remember in waiting:
+            remember()
+        assert {("t", REQUEST_ID): "s", ("t", "chatcmpl-1"): "s"} == world.hot_state.aliases
+
+    @pytest.mark.parametrize("body", [{}, {"model": "nobody-knows-it"}])
+    async def test_an_answer_is_out_only_when_its_record_is_durable(self, body: dict[str, str]):
+        world = World()
+        await world.ask(**body)
+        assert [world.event] == world.events.durable
 
 
 async def test_what_nobody_expected_is_a_500_and_still_recorded():

@@ -148,6 +148,34 @@ async def test_a_client_that_leaves_before_the_first_byte_is_accounted_too():
     assert world.upstream.answers[0].closed
 
 
+async def test_done_is_shown_only_when_the_record_is_durable():
+    world = world_of(*sse("one"), asyncio.Event())
+    answer = await world.ask(stream=True)
+    assert isinstance(answer, StreamedAnswer)
+    while await anext(answer.chunks) != DONE:
+        assert [] == world.events.requests
+    assert [world.event] == world.events.durable
+    assert "ok" == world.event.status
+
+
+async def test_a_cached_answer_is_streamed_only_when_its_record_is_durable():
+    world = World(who=caller(exact_cache=True))
+    await world.ask()
+    answer = await world.ask(stream=True)
+    assert isinstance(answer, StreamedAnswer)
+    assert "cache_hit" == world.events.requests[-1].status
+    await anext(answer.chunks)
+    assert world.events.requests == world.events.durable
+
+
+@pytest.mark.parametrize("end", [UpstreamBrokenError(), UpstreamTimeoutError()])
+async def test_what_breaks_after_done_is_no_loss(end: Exception):
+    world = world_of(*sse("one"), end)
+    assert (await bytes_of(await world.ask(stream=True))).endswith(DONE)
+    assert "ok" == world.event.status
+    assert world.upstream.answers[0].closed
+
+
 async def test_a_client_that_leaves_after_done_has_its_answer():
     world = world_of(*sse("one"), asyncio.Event(), plan=Plan(name="p", transcript_retention_days=1))
     answer = await world.ask(stream=True)
