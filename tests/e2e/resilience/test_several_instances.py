@@ -11,7 +11,7 @@ from tests.e2e.resilience.stack import Stack, key_of
 from tests.e2e.resilience.traffic import Traffic, hold_all, sessions
 from tests.support.process import wait_until
 
-SESSIONS = 60
+SESSIONS = 40
 MODELS = ("gpt-5-mini", "claude-haiku-4-5", "gemini-2.5-flash")
 SHARED_S = 60.0
 APPLIED = "aggregator_events_applied_total "

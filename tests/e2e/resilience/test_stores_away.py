@@ -7,7 +7,7 @@ from tests.e2e.resilience.stack import Stack, key_of
 from tests.e2e.resilience.traffic import Traffic, sessions
 from tests.support.process import wait_until
 
-ANSWERS = 100
+ANSWERS = 60
 DEADLINE_S = 30.0
 
 
