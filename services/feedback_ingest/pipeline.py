@@ -112,17 +112,20 @@ class Recorder:
 
         Without Redis the event is published unchecked: the aggregator keeps the first rating of a subject anyway.
         """
+        own = FeedbackMark(event=_encode(event))
         try:
             mark = await self._ledger.claim(event, quota)
         except StoreUnavailableError:
             self._metrics.unchecked.labels(event.source).inc()
-            await self._publish(event, _encode(event))
+            await self._publish(event, own.event)
             return self._recorded(event, duplicate=False)
-        if mark is None:
-            await self._complete(event, FeedbackMark(event=_encode(event)))
-        else:
-            await self.resume(mark)
-        return self._recorded(event, duplicate=mark is not None)
+        if (
+            mark is None or mark == own
+        ):  # Our own mark is found where the answer to the claim was lost and it was repeated.
+            await self._complete(event, own)
+            return self._recorded(event, duplicate=False)
+        await self.resume(mark)
+        return self._recorded(event, duplicate=True)
 
     async def resume(self, mark: FeedbackMark) -> None:
         """Publish the event of a *mark* that was found, unless that has been done."""

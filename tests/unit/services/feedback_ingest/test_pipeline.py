@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from libs.contracts.events import session_key
+from libs.contracts.events import FeedbackReceived, session_key
+from libs.contracts.state import FeedbackMark
 from libs.kafka.ports import PublishError
 from services.feedback_ingest.domain.dialects import Submission
 from services.feedback_ingest.domain.ratings import ManualRating, session_rating
@@ -21,7 +22,7 @@ from services.feedback_ingest.pipeline import (
     SessionFinder,
     UnknownRequestError,
 )
-from services.feedback_ingest.ports import OverQuotaError, StoreUnavailableError
+from services.feedback_ingest.ports import OverQuotaError, Quota, StoreUnavailableError
 from tests.unit.services.feedback_ingest.fakes import (
     Crash,
     FakeEvents,
@@ -62,6 +63,22 @@ class World:
 @pytest.fixture
 def world() -> World:
     return World()
+
+
+class LosingLedger(FakeLedger):
+    """A ledger whose first answer is lost on the way: the client library asks again and finds its own mark."""
+
+    async def claim(self, event: FeedbackReceived, quota: Quota | None) -> FeedbackMark | None:
+        await super().claim(event, quota)
+        return await super().claim(event, quota)
+
+
+async def test_a_claim_that_is_answered_the_second_time_is_no_duplicate_of_itself():
+    ledger, events = LosingLedger(), FakeEvents()
+    rating = session_rating(GOOD, tenant="acme", session_id="s-1", now_ms=1)
+    recorded = await Recorder(ledger, events, FeedbackMetrics(CollectorRegistry())).record(rating)
+    assert not recorded.duplicate
+    assert [rating] == events.ratings()
 
 
 async def test_the_first_rating_is_published_under_the_key_of_its_session(world: World):
@@ -156,9 +173,9 @@ async def test_redis_lost_after_the_claim_does_not_fail_a_durable_rating(world: 
             raise StoreUnavailableError("down")
 
     recorder = Recorder(LosesSettle(), world.events, FeedbackMetrics(CollectorRegistry()))
-    event = session_rating(GOOD, tenant="acme", session_id="s-1", now_ms=1)
+    event, later = (session_rating(GOOD, tenant="acme", session_id="s-1", now_ms=now_ms) for now_ms in (1, 2))
     assert not (await recorder.record(event)).duplicate
-    assert (await recorder.record(event)).duplicate
+    assert (await recorder.record(later)).duplicate
     assert [event, event] == world.events.ratings()
 
 
