@@ -3,6 +3,7 @@ What a scan costs: time and memory of the scanner, and what it does to the event
 
 `python -m benchmarks.firewall` prints one line per text length: p50 and p99 of one scan through the scanner's thread, the computing
 time of the same scan, and the longest stall of the event loop while scans ran back to back, against the same loop without scans.
+On a busy machine the stalls are those of its other processes: `chrt -f 10 python -m benchmarks.firewall` keeps them out.
 """
 
 import asyncio
@@ -23,7 +24,10 @@ LENGTHS: Final = (100, 500, 2_000, 10_000)
 SCANS: Final = 300
 TICK_S: Final = 0.001
 
-_WORDS: Final = ["the", "report", "says", "that", "our", "team", "shipped", "seven", "orders", "to", "Lisbon", "in", "May", "and", "12.5", "%", "of", "them", "came", "back", "because", "a", "label", "was", "wrong;", "please", "check", "whether", "the", "invoice", "from", "the", "supplier,", "dated", "2026-05-03,", "lists", "the", "same", "number", "of", "boxes", "and", "tell", "me", "what", "to", "do", "next"]
+_PROSE: Final = (
+    "the report says that our team shipped seven orders to Lisbon in May and 12.5 % of them came back because a label was wrong; "
+    "please check whether the invoice from the supplier, dated 2026-05-03, lists the same number of boxes and tell me what to do"
+)
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,8 +43,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 def text_of(tokens: int, rng: random.Random) -> str:
     """Return prose of about *tokens* tokens."""
-    words = [rng.choice(_WORDS) for _ in range(tokens)]
-    text = " ".join(words)
+    words = _PROSE.split()
+    text = " ".join(rng.choice(words) for _ in range(tokens))
     return text[: len(text) * tokens // len(bundled_tokenizer().encode([text])[0])]
 
 

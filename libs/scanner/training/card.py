@@ -17,9 +17,9 @@ languages. It does not judge whether a topic is harmful, and it is one layer of 
 
 ## Method
 Text is normalised (compatibility forms, invisible and tag characters, lookalikes) and what is encoded inside it is decoded. BERT
-WordPiece tokens, single and in pairs, hashed into 2^19 - 1 weights of a logistic regression; hashing and windows are part of the ONNX graph. A
-text's score is that of its most suspicious window of {sizes} tokens, in training as in use, so length hides nothing. AdaGrad,
-{epochs} epochs, seed {seed}; both labels weigh the same and a source counts by the power {power} of its size.
+WordPiece tokens, single and in pairs, are hashed into 2^19 - 1 weights of a logistic regression; hashing is part of the ONNX graph.
+A text's score is that of its most suspicious window of {sizes} tokens, in training as in use, so length hides nothing.
+AdaGrad, {epochs} epochs, seed {seed}; both labels weigh the same, a source counts by the power {power} of its size.
 Rebuild it with `python -m libs.scanner.training --data DIR --out libs/scanner/data`.
 
 ## Figures
@@ -35,13 +35,15 @@ _TAIL: Final = """
 ## Weaknesses
 - Games and riddles that lead to one fixed output, and hints without a command, are mostly missed.
 - A new style of attack is found far less often than one that resembles the training sources: see the families' spread.
+- Long documents: the more windows, the likelier one looks suspicious. Of source and manuals of kinds that it did not train on, one
+  or two pieces in a hundred of 8,000 characters are blocked.
 - Long persona prompts ("I want you to act as") are blocked more often than other ordinary requests.
 - Encodings other than base64, hexadecimal, escapes, percent, rot13, spaced letters and digits for letters are not read.
 - Languages other than those named are read through n-grams that they share with them, that is hardly.
 
 ## Data and licences
-Nothing of the data is shipped. Documents are pieces of the standard library and of installed packages: they vary with both. Rows marked "measured only" did not train the model because their terms are unclear or go beyond a
-permissive licence. The vocabulary `vocab.txt` is that of BERT base uncased (Apache-2.0, Google). Attribution: CLINC150 (Larson et al.,
+Nothing of the data is shipped. Rows marked "measured only" did not train the model because their terms are unclear or go beyond a
+permissive licence. Documents are pieces of the standard library and of the installed packages, and vary with both. The vocabulary `vocab.txt` is that of BERT base uncased (Apache-2.0, Google). Attribution: CLINC150 (Larson et al.,
 2019, CC BY 3.0); Cosmos QA, QASC, QuaRel, QuaRTz, Quoref and ROPES (CC BY 4.0, Allen Institute for AI and authors); PAWS (Google).
 Rows named `own_` were written for this project, in part from the grammars in `libs/scanner/training/phrases`.
 """
