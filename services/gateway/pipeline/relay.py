@@ -80,7 +80,9 @@ class Relay:
         try:
             chunk = await self._next()
         except StopAsyncIteration:
-            return self._finished()
+            shown = self._finished()
+            await recorded()
+            return shown
         except UpstreamTimeoutError:
             return self._broken("timeout", 504, "GATEWAY_TIMEOUT", "The provider stopped sending.")
         except UpstreamBrokenError:
@@ -119,6 +121,7 @@ class Relay:
 
     def _finished(self) -> bytes:
         held = self._reader.close()
+        self._shown_end = (held or self._shown_end)[-2:]
         if self._reader.failed:
             self._fail("error_event", "PROVIDER_ERROR")
             return held

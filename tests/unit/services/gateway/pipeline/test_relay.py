@@ -103,6 +103,15 @@ async def test_a_stream_that_only_forgets_to_say_done_is_completed():
     assert "ok" == world.event.status
 
 
+@pytest.mark.parametrize("cut", [b"\n", b"\n\n"])
+async def test_a_last_event_that_was_not_ended_does_not_run_into_done(cut: bytes):
+    *events, last = sse("hi", done=False, usage=False)
+    world = world_of(*events, last.removesuffix(cut))
+    sent = await bytes_of(await world.ask(stream=True))
+    assert [*events, last, DONE] == [event.strip() + b"\n\n" for event in sent.split(b"\n\n") if event.strip()]
+    assert [world.event] == world.events.durable
+
+
 async def test_an_error_that_the_provider_streams_passes_and_counts_as_a_failure():
     error = b'data: {"error": {"message": "overloaded"}}\n\n'
     world = world_of(sse("Hel")[0], error, exact_cache=True)
