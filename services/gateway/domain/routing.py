@@ -18,6 +18,9 @@ from services.gateway.domain.trace import Prepared
 STICKY = frozenset({"feedback_driven", "smart_cost", "latency_based", "weighted"})
 """Strategies whose choice a session keeps; the others follow from the request alone."""
 
+MAX_PINS = 32
+"""Tasks of which a session remembers the model: clients may make up task names without end."""
+
 
 class Router:
     """Decides with one catalogue; *selector* remembers the plans of recent decisions."""
@@ -91,10 +94,11 @@ class Router:
 
 
 def pinned(session: SessionState, decision: Decision | None, served: str | None) -> SessionState | None:
-    """Return the session's state with the model that served its task, or None where there is nothing to keep."""
+    """Return the session's state with the model that served its task as the newest, None where there is nothing to keep."""
     if decision is None or served is None or decision.strategy not in STICKY:
         return None
-    return msgspec.structs.replace(session, pins={**session.pins, decision.task: served})
+    others = [(task, model) for task, model in session.pins.items() if task != decision.task]
+    return msgspec.structs.replace(session, pins=dict([*others, (decision.task, served)][-MAX_PINS:]))
 
 
 def _elsewhere(models: Mapping[str, Model], provider: str) -> frozenset[str]:

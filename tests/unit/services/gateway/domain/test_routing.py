@@ -1,0 +1,22 @@
+"""A session keeps the model of each task, of so many as a real one has."""
+
+from libs.contracts.state import SessionState
+from services.gateway.domain.routing import MAX_PINS, pinned
+from tests.unit.services.gateway.fakes import World
+
+
+async def test_a_session_remembers_the_newest_of_ever_new_tasks():
+    world = World()
+    for number in range(MAX_PINS + 5):
+        await world.ask(model="auto", headers={"floopy-task": f"t{number}", "floopy-session-id": "s"})
+    assert [f"t{number}" for number in range(5, MAX_PINS + 5)] == list(world.hot_state.sessions["t", "s"].pins)
+
+
+async def test_the_task_that_was_served_last_is_the_newest():
+    world = World()
+    await world.ask(model="auto")
+    decision = world.event.decision
+    assert decision is not None
+    kept = pinned(SessionState(pins={decision.task: "b", "other": "c"}), decision, "a")
+    assert kept is not None
+    assert [("other", "c"), (decision.task, "a")] == list(kept.pins.items())
