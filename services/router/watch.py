@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from libs.contracts.state import ANY_ROUTE, OptimizationGates, RoutingRule
-from services.router.control import Control, Order
+from services.router.control import Control, Order, Outcome
 from services.router.domain import rules
 from services.router.domain.entities import Decide, gates_ref, rule_ref
 from services.router.domain.gates import DAY_MS, at_stage, window_ms
@@ -67,13 +67,14 @@ class Watch:
     async def _take(
         self, tenant: str, route_id: str, rule: RoutingRule | None, step: Step, verification: Verification
     ) -> bool:
-        pinned = rule is not None and step.pin and await self._pin(tenant, rule, step.reason)
-        if not pinned:
+        outcome = await self._pin(tenant, rule, step.reason) if rule is not None and step.pin else None
+        pinned = outcome is not None
+        if outcome is None:
             outcome = await self._control.write(
                 gates_ref(tenant, route_id), self._staged(step), self._order(step.reason)
             )
-            if not outcome.changed:
-                return False
+        if not outcome.changed:
+            return False
         self._metrics.steps.labels(step="pin" if pinned else step.stage).inc()
         log.warning(
             "route.moved",
@@ -85,19 +86,18 @@ class Watch:
         )
         return True
 
-    async def _pin(self, tenant: str, rule: RoutingRule, reason: str) -> bool:
-        """Pin *rule*; false where it has no default model to be pinned to."""
+    async def _pin(self, tenant: str, rule: RoutingRule, reason: str) -> Outcome | None:
+        """Pin *rule* unless it is pinned by now; None where it has no default model to be pinned to."""
         policy = await self._control.policy(tenant)
         decide: Decide = lambda before, _others: (  # noqa: E731 - one decision, given to one writer
             rules.pin(before, policy, reason=reason, now_ms=self._clock_ms())
-            if isinstance(before, RoutingRule)
+            if isinstance(before, RoutingRule) and not before.pinned
             else before
         )
         try:
-            await self._control.write(rule_ref(tenant, rule.rule_id), decide, self._order(reason))
+            return await self._control.write(rule_ref(tenant, rule.rule_id), decide, self._order(reason))
         except RefusedError:
-            return False
-        return True
+            return None
 
     def _staged(self, step: Step) -> Decide:
         def decide(before: object, _others: object) -> OptimizationGates | None:

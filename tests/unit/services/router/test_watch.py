@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 from libs.contracts.state import ANY_ROUTE, OptimizationGates, RoutingRule
 from services.router.control import Control, Order
 from services.router.domain.entities import Entity, Ref, gates_ref, rule_ref
-from services.router.domain.verification import Route
+from services.router.domain.verification import Arm, Route
 from services.router.metrics import RouterMetrics
 from services.router.watch import Watch
 from tests.unit.services.router.domain.test_verification import both
@@ -26,8 +26,11 @@ class World:
         self.log = FakeControlLog(self.read_model)
         self.control = Control(self.log, self.read_model, visible_within_s=0.05)
         self.outcomes = FakeOutcomeLog()
+        self.watch = self.watching()
+
+    def watching(self) -> Watch:
         ids = count()
-        self.watch = Watch(
+        return Watch(
             self.control,
             self.outcomes,
             RouterMetrics(CollectorRegistry()),
@@ -70,6 +73,30 @@ async def test_a_rule_that_regressed_is_pinned_to_its_default_and_says_why_once(
     assert "the score fell by 0.200" in (pinned.pin_reason or "")
     assert ("watch", pinned.pin_reason) == (world.log.changes[-1].actor, world.log.changes[-1].reason)
     assert 0 == await world.watch.round()
+
+
+class SlowOutcomeLog(FakeOutcomeLog):
+    """Outcomes that take so long to sum up that somebody pins the rule meanwhile."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__()
+        self._world = world
+
+    async def arms(self, route: Route, *, since_ms: int) -> Sequence[Arm]:
+        await self._world.rule(default_model="small", pinned=True, pin_reason="by hand")
+        return await super().arms(route, since_ms=since_ms)
+
+
+async def test_a_rule_that_somebody_pinned_meanwhile_is_left_as_it_is() -> None:
+    world = World()
+    world.outcomes = SlowOutcomeLog(world)
+    world.watch = world.watching()
+    await world.rule(default_model="small")
+    await world.put(gates_ref("acme", "r1"), OptimizationGates())
+    world.outcomes.found = {"r1": both(0.7, 0.5)}
+    assert 0 == await world.watch.round()
+    assert "by hand" == (await world.now()).pin_reason
+    assert "shadow" != (await world.gates("r1")).stage
 
 
 async def test_a_rule_without_a_default_goes_into_the_shadow(world: World) -> None:
