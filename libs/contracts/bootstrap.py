@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from libs.contracts.state import TENANT_PATTERN, ApiKey, Plan, RoutingRule, TenantPolicy, secret_sha256
+from libs.contracts.state import TASK_PATTERN, TENANT_PATTERN, ApiKey, Plan, RoutingRule, TenantPolicy, secret_sha256
 
 KEY_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 RULE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
@@ -97,6 +97,7 @@ def load(content: bytes) -> Bootstrap:
     for key in loaded.keys:
         _check_key(key)
     _check_tenants(loaded)
+    _check_tasks(loaded)
     _check_unique(loaded)
     return msgspec.structs.replace(loaded, keys=[_attached(key, loaded.rules) for key in loaded.keys])
 
@@ -142,6 +143,14 @@ def _check_tenants(loaded: Bootstrap) -> None:
     for where, tenant in [*(("keys", key.tenant) for key in loaded.keys), *(("rules", r.tenant) for r in loaded.rules)]:
         if tenant not in declared:
             raise BootstrapError(f"{where}: tenant {tenant!r} is not declared: add it under [[tenants]]")
+
+
+def _check_tasks(loaded: Bootstrap) -> None:
+    for tenant, task in ((policy.tenant, task) for policy in loaded.tenants for task in policy.tasks):
+        if not re.match(TASK_PATTERN, task):
+            raise BootstrapError(
+                f"tenants: {tenant}: task {task!r}: use lower-case letters, digits, dash and underscore"
+            )
 
 
 def _check_unique(loaded: Bootstrap) -> None:

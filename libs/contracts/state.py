@@ -17,6 +17,7 @@ ANY_ROUTE = "*"  # The route of gates that hold wherever a rule has none of its 
 POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
 CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
 MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
@@ -87,11 +88,17 @@ class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about a tenant that a request needs. *candidates* empty means every model of the catalogue."""
+    """
+    Everything about a tenant that a request needs.
+
+    *candidates* empty means every model of the catalogue; *tasks* are shapes of the tenant's own, beside those that everybody
+    has, which a request may name.
+    """
 
     tenant: str
     plan: str = "starter"
     candidates: tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
     default_model: str | None = None
     contribute: bool = True
     consume: bool = True

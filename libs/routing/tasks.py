@@ -19,7 +19,6 @@ Task: TypeAlias = Literal[
     "chat",
 ]
 TASKS: tuple[str, ...] = get_args(Task)
-TASK_PATTERN = re.compile(r"[a-z][a-z0-9_-]{0,47}")
 
 LONG_CONTEXT_TOKENS = 48_000
 READ_CHARS = 1_500  # Words are looked for at both ends of the text: a bound on time, not on meaning.
@@ -68,6 +67,24 @@ class RequestFeatures(msgspec.Struct, frozen=True, kw_only=True):
     structured: bool = False
     images: bool = False
     context_tokens: int = 0
+
+
+class UnknownTaskError(ValueError):
+    """A request names a task that neither everybody nor its tenant has; the message lists those there are."""
+
+
+def task_of(features: RequestFeatures, *, named: str | None, own: tuple[str, ...]) -> str:
+    """
+    Return the task of a request: the one it names, else the one it looks like.
+
+    It may name a task of the taxonomy or one of the tenant's *own*: statistics are kept per task, so that names made up by
+    clients would grow them without end. Raises `UnknownTaskError`.
+    """
+    if named is None:
+        return classify(features)
+    if named not in TASKS and named not in own:
+        raise UnknownTaskError(f"there is no task {named!r}; known: {', '.join((*TASKS, *own))}")
+    return named
 
 
 def classify(features: RequestFeatures) -> str:

@@ -10,7 +10,7 @@ from libs.providers.catalogue import Catalogue, Model
 from libs.routing.constraints import gates_for
 from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, fallbacks, seed_of
 from libs.routing.selector import Selector
-from libs.routing.tasks import TASK_PATTERN, classify
+from libs.routing.tasks import UnknownTaskError, task_of
 from services.gateway.domain.caller import Caller
 from services.gateway.domain.errors import RefusedError, bad_request
 from services.gateway.domain.trace import Prepared
@@ -19,7 +19,7 @@ STICKY = frozenset({"feedback_driven", "smart_cost", "latency_based", "weighted"
 """Strategies whose choice a session keeps; the others follow from the request alone."""
 
 MAX_PINS = 32
-"""Tasks of which a session remembers the model: clients may make up task names without end."""
+"""Tasks of which a session remembers the model."""
 
 
 class Router:
@@ -29,14 +29,12 @@ class Router:
         self._catalogue = catalogue
         self._selector = Selector(catalogue.models)
 
-    def task_of(self, prepared: Prepared) -> str:
-        """Return the task: as the client pins it, else as the request looks."""
-        task = prepared.options.task
-        if task is None:
-            return classify(prepared.shape.features)
-        if not TASK_PATTERN.fullmatch(task):
-            raise bad_request("floopy-task has to be a short lower-case name", "floopy-task")
-        return task
+    def task_of(self, caller: Caller, prepared: Prepared) -> str:
+        """Return the task: as the client names it, else as the request looks; raises `RefusedError` (400)."""
+        try:
+            return task_of(prepared.shape.features, named=prepared.options.task, own=caller.policy.tasks)
+        except UnknownTaskError as error:
+            raise bad_request(str(error), "floopy-task") from error
 
     def decide(
         self,

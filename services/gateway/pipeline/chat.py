@@ -147,7 +147,7 @@ class ChatPipeline:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
         weights = await self._weights.of(policy.tenant, consume=policy.consume)
-        trace.task = self._router.task_of(prepared)
+        trace.task = self._router.task_of(trace.caller, prepared)
         decision = self._router.decide(
             trace.caller,
             prepared,

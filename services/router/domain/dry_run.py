@@ -22,7 +22,7 @@ from libs.routing.constraints import gates_for
 from libs.routing.explain import explanation
 from libs.routing.request import ChatRequest, ChoiceError, ModelChoice, Reading, inferred_session_id, read, read_choice
 from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, decide, fallbacks, seed_of
-from libs.routing.tasks import TASK_PATTERN, classify
+from libs.routing.tasks import UnknownTaskError, task_of
 from services.router.domain.refusals import RefusedError
 
 ALIASES = ("floopy-", "helicone-")
@@ -121,7 +121,7 @@ def route(question: Question, situation: Situation, catalogue: Catalogue, *, ses
     rule = rule_for(question, situation)
     requested = tuple(_known(name, catalogue) for name in _choice(question).models)
     as_named = len(requested) == 1 and rule is None
-    task = _task(question)
+    task = _task(question, situation.policy)
     tenant = situation.policy.tenant
     request = RoutingRequest(
         tenant=tenant,
@@ -179,13 +179,11 @@ def _choice(question: Question) -> ModelChoice:
         raise RefusedError(str(error), param="model") from error
 
 
-def _task(question: Question) -> str:
-    task = question.option("task")
-    if task is None:
-        return classify(question.reading.features)
-    if not TASK_PATTERN.fullmatch(task):
-        raise RefusedError("floopy-task: has to be a short lower-case name", param="floopy-task")
-    return task
+def _task(question: Question, policy: TenantPolicy) -> str:
+    try:
+        return task_of(question.reading.features, named=question.option("task"), own=policy.tasks)
+    except UnknownTaskError as error:
+        raise RefusedError(f"floopy-task: {error}", param="floopy-task") from error
 
 
 def _known(name: str, catalogue: Catalogue) -> str:

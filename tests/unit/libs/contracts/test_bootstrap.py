@@ -63,6 +63,7 @@ def test_a_missing_secret_is_refused_by_the_name_of_its_variable():
         (b'key_id = "ci"', b'key_id = "c i"', "key_id 'c i'"),
         (b'[[keys]]\ntenant = "acme"', b'[[keys]]\ntenant = "other"', "tenant 'other' is not declared"),
         (b'[[tenants]]\ntenant = "acme"', b'[[tenants]]\ntenant = "Acme"', "tenant 'Acme'"),
+        (b"[tenants.firewall]", b'tasks = ["Tri Age"]\n[tenants.firewall]', "task 'Tri Age'"),
         (b'name = "cheap"', b'name = "rule:cheap"', "name 'rule:cheap'"),
         (b"[[plans]]", b"[plans", "Expected"),
     ],

@@ -2,11 +2,11 @@
 
 from libs.contracts.state import SessionState
 from services.gateway.domain.routing import MAX_PINS, pinned
-from tests.unit.services.gateway.fakes import World
+from tests.unit.services.gateway.fakes import World, caller
 
 
 async def test_a_session_remembers_the_newest_of_ever_new_tasks():
-    world = World()
+    world = World(who=caller(tasks=tuple(f"t{number}" for number in range(MAX_PINS + 5))))
     for number in range(MAX_PINS + 5):
         await world.ask(model="auto", headers={"floopy-task": f"t{number}", "floopy-session-id": "s"})
     assert [f"t{number}" for number in range(5, MAX_PINS + 5)] == list(world.hot_state.sessions["t", "s"].pins)

@@ -303,7 +303,12 @@ class TestRouting:
         world = World()
         await world.ask(model="auto", headers={"floopy-task": "coding"})
         assert "coding" == world.event.decision.task
-        assert 400 == (await world.ask(model="auto", headers={"floopy-task": "No Such!"})).status
+        assert 400 == (await world.ask(model="auto", headers={"floopy-task": "made-up"})).status
+
+    async def test_a_tenant_may_have_tasks_of_its_own(self):
+        world = World(who=caller(tasks=("triage",)))
+        await world.ask(model="auto", headers={"floopy-task": "triage"})
+        assert "triage" == world.event.decision.task
 
     async def test_a_provider_can_be_asked_for(self):
         world = World()
