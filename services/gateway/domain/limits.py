@@ -8,6 +8,7 @@ from libs.contracts.state import ApiKey, Plan
 from services.gateway.domain.errors import RefusedError
 
 MINUTE_MS = 60_000
+LONGEST_RETRY_S = 60  # Official SDKs sleep for as long as `Retry-After` says: the rest of a month would hang them.
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +67,7 @@ def refuse_excess(key: ApiKey, plan: Plan, usage: Usage, now_ms: int) -> None:
             429,
             "MONTHLY_LIMIT_EXCEEDED",
             f"The plan {plan.name} includes {plan.monthly_requests} requests per month.",
-            retry_after_s=seconds_left_of_month(now_ms),
+            retry_after_s=min(LONGEST_RETRY_S, seconds_left_of_month(now_ms)),
         )
 
 
