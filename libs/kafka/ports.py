@@ -76,7 +76,7 @@ class Source(Protocol):
         """Return the offset of the next record that `poll` would return from an owned partition."""
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Keep `{(topic, partition): next offset}` with the group."""
+        """Keep `{(topic, partition): next offset}` with the group, as long as it counts us as the owner."""
 
     async def beginning_offsets(self, partition: int) -> dict[str, int]:
         """Return the first offset still kept, per topic."""

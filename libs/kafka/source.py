@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaConnectionError
+from aiokafka.errors import CommitFailedError, KafkaConnectionError
 
 from libs.kafka.partitioning import shard_partitions
 from libs.kafka.ports import AssignmentListener
@@ -98,8 +98,13 @@ class KafkaSource:
         return int(await self._active().position(TopicPartition(topic, partition)))
 
     async def commit(self, offsets: Mapping[tuple[str, int], int]) -> None:
-        """Keep *offsets* with the group."""
-        await self._active().commit({TopicPartition(*place): offset for place, offset in offsets.items()})
+        """Keep *offsets* with the group; a group that has moved on does not take them, and its next owner reads again."""
+        try:
+            await self._active().commit({TopicPartition(*place): offset for place, offset in offsets.items()})
+        except CommitFailedError:
+            # Who hangs for longer than a session finds a batch in hand that is no longer its own. The group has put the place
+            # elsewhere or is about to, and tells so with the next poll: no reason to end the process.
+            log.warning("commit.late", group=self._group, places=sorted(offsets))
 
     async def beginning_offsets(self, partition: int) -> dict[str, int]:
         """Return the first offset still kept, per topic."""
