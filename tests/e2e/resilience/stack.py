@@ -54,9 +54,9 @@ class Stack:
             self._processes[name].wait_ready()
 
     def stop(self, *names: str) -> None:
-        """End processes as an operator does."""
-        for name in names:
-            self._processes.pop(name).stop()
+        """End processes as an operator does; fails when a service does not end well, or had died before."""
+        codes = {name: self._processes.pop(name).stop() for name in names}
+        assert {} == {name: code for name, code in codes.items() if code and name.removesuffix(TWIN) in SERVICES}
 
     def kill(self, name: str) -> None:
         """End a process as a crash does."""
@@ -121,9 +121,6 @@ class Stack:
         )
         assert 0 == done.returncode, done.stdout + done.stderr
         return done.stdout
-
-    def log(self, name: str) -> str:
-        return (self._logs / f"{name}.log").read_text(errors="replace")
 
 
 def key_of(tenant: str) -> str:

@@ -1,5 +1,7 @@
 """An aggregator that dies in the middle of its work, again and again, neither loses a request or rating nor counts one twice."""
 
+import pytest
+
 from tests.e2e.resilience.books import hold_to, streamed
 from tests.e2e.resilience.stack import Stack, key_of
 from tests.e2e.resilience.traffic import Traffic, sessions
@@ -9,6 +11,7 @@ KILLS = 20
 PROGRESS_S = 30.0
 
 
+@pytest.mark.timeout(400)
 def test_twenty_deaths_leave_the_books_exact(embedded: Stack, tenant: str):
     def requests() -> int:
         with embedded.redis() as redis:

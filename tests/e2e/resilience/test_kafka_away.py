@@ -3,6 +3,8 @@
 import os
 import time
 
+import pytest
+
 from tests.e2e.resilience.books import hold_to
 from tests.e2e.resilience.stack import Stack, key_of
 from tests.e2e.resilience.traffic import Traffic, hold_all, sessions
@@ -10,6 +12,7 @@ from tests.e2e.resilience.traffic import Traffic, hold_all, sessions
 OUTAGE_S = float(os.environ.get("KAFKA_OUTAGE_S", "60"))
 
 
+@pytest.mark.timeout(OUTAGE_S + 180)
 def test_an_outage_costs_nothing(apache: Stack, tenant: str):
     with Traffic((apache.url(),), key_of(tenant), sessions("outage")) as traffic:
         traffic.wait_for(answers=50)

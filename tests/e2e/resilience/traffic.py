@@ -14,7 +14,7 @@ from tests.support.process import wait_until
 HOPS = (1, 2, 4, 5)  # They divide a session's million, so that what each hop is credited with is exact.
 SCORES = 11
 CLIENTS = 3
-PACE_S = 0.04
+PACE_S = 0.08
 TIMEOUT_S = 20.0
 ANSWERS_S = 60.0
 TASK = "chat"
