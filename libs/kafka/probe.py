@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 
 from libs.kafka.record import Record
 from libs.kafka.settings import KafkaSettings
@@ -55,6 +55,9 @@ class Probe:
         try:
             async with self._reading, asyncio.timeout(READ_TIMEOUT_S):
                 yield await self._connected()
+        except ConsumerStoppedError as error:
+            # A service that stops closes its probe while its watch may still be asking.
+            raise TimeoutError("closed while it was asking") from error
         except KafkaError as error:
             # A broker that refuses connections, or is about to go, answers as little as one that is silent.
             if not error.retriable:
