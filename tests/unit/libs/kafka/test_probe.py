@@ -1,7 +1,7 @@
 """A probe either answers or says that it could not."""
 
 import pytest
-from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
+from aiokafka.errors import ConsumerStoppedError, KafkaConnectionError, TopicAuthorizationFailedError
 
 from libs.kafka.probe import Probe
 from libs.kafka.settings import KafkaSettings
