@@ -1,8 +1,4 @@
-"""
-Without Redis or ClickHouse agents go on being served, and what they did is in the books when the store is back.
-
-The router is started after Redis: it ends when its read model is away, for its supervisor to start it anew.
-"""
+"""Without Redis or ClickHouse agents go on being served, and what they did is in the books when the store is back."""
 
 import httpx
 
@@ -18,7 +14,7 @@ DEADLINE_S = 30.0
 def test_a_redis_that_hangs_stops_nobody(embedded: Stack, tenant: str):
     with Traffic((embedded.url(),), key_of(tenant), sessions("hanging")) as traffic:
         traffic.wait_for(ANSWERS)
-        with embedded.without("router"), embedded.paused("valkey"):
+        with embedded.paused("valkey"):
             traffic.wait_for(ANSWERS)
         traffic.wait_for(ANSWERS)
     assert [] == traffic.failures
@@ -28,7 +24,7 @@ def test_a_redis_that_hangs_stops_nobody(embedded: Stack, tenant: str):
 def test_a_redis_that_dies_stops_nobody(embedded: Stack, tenant: str):
     with Traffic((embedded.url(),), key_of(tenant), sessions("dying")) as traffic:
         traffic.wait_for(ANSWERS)
-        with embedded.without("router"), embedded.without("valkey"):
+        with embedded.without("valkey"):
             traffic.wait_for(ANSWERS)
         traffic.wait_for(ANSWERS)
     assert [] == traffic.failures
