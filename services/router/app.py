@@ -171,18 +171,23 @@ async def _watch_routes(app: web.Application, pause_s: float, stop: asyncio.Even
 async def _found(app: web.Application, declared: Bootstrap, stop: asyncio.Event) -> None:
     # Until the log is applied nobody knows what exists, and the file would overwrite it.
     await _first(app[MATERIALISER].caught_up, stop)
-    if not stop.is_set():
-        stamps = app[wiring.STAMPS]
-        models = app[wiring.CATALOGUE].models or None
-        await found(
-            app[wiring.CONTROL],
-            declared,
-            env=os.environ,
-            models=models,
-            clock_ms=stamps.clock_ms,
-            new_id=stamps.new_id,
-        )
-    await stop.wait()
+    stamps = app[wiring.STAMPS]
+    models = app[wiring.CATALOGUE].models or None
+    while not stop.is_set():
+        try:
+            await found(
+                app[wiring.CONTROL],
+                declared,
+                env=os.environ,
+                models=models,
+                clock_ms=stamps.clock_ms,
+                new_id=stamps.new_id,
+            )
+        except BusyError as error:
+            # A router that was killed while it wrote leaves a lock that expires; what is known by then is not written again.
+            log.warning("bootstrap.waiting", tenant=str(error))
+        else:
+            await stop.wait()
 
 
 async def _first(*events: asyncio.Event) -> None:
