@@ -91,10 +91,10 @@ def _targets(world: str, figures: dict[str, dict[str, list[float]]]) -> Iterator
         yield Target(world=world, title="worst window against Day 0", reached=worst, asked=-0.03)
     if {"hostile", "pooled"} <= figures.keys():
         harm = mean("hostile", "honest") - mean("pooled", "honest")
-        yield Target(world=world, title="5 hostile of 50, the honest in sessions 20–60", reached=harm, asked=-0.02)
+        yield Target(world=world, title="5 hostile of 50, the honest in sessions 20–40", reached=harm, asked=-0.02)
     if {"open", "pooled"} <= figures.keys():
         price = mean("pooled", "later") - mean("open", "later")
-        yield Target(world=world, title="k-anonymity, sessions 20–60", reached=price, asked=-0.03)
+        yield Target(world=world, title="k-anonymity, sessions 20–40", reached=price, asked=-0.03)
     if "drift" in figures:
         reached = mean("drift", "30–70 after")
         yield Target(world=world, title="gap recovered 30–70 sessions after drift", reached=reached, asked=0.65)

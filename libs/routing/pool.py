@@ -1,6 +1,6 @@
 """The shared pool: what many tenants know together, with no tenant able to dominate it or to be read out of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from libs.providers.catalogue import Model
 from libs.routing.day0_belief import day0_belief
 from libs.routing.mixed import Learned, Prior, Seen, learn
-from libs.routing.pooled_cells import MIN_SESSIONS, MIN_TENANTS, PooledCell, PooledTask, pooled
+from libs.routing.pooled_cells import PooledCell, PooledTask, enough, pooled
 from libs.routing.priors import Priors
 from libs.routing.statistics import SOURCES
 
@@ -59,7 +59,7 @@ def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Mo
     prior = day0_belief(tuple(known), priors, models.values(), level_variance=LEVEL_VARIANCE)
     seen = _seen(known, list(models))
     published = np.array([[found.published(model) for model in models] for found in known.values()])
-    loud = np.array([_loud(found) for found in known.values()])
+    loud = np.array([enough([found], models) for found in known.values()])
     seen = msgspec.structs.replace(seen, precision=seen.precision * loud[:, None])
     usable = _backed_off(prior, seen, published, _together(known, list(models), published))
     prior = _adapted(prior, usable)
@@ -110,25 +110,8 @@ def _backed_off(prior: Prior, seen: Seen, published: Flags, together: Flags) -> 
 
 def _together(tasks: Mapping[str, PooledTask], models: list[str], published: Flags) -> Flags:
     """Say which models have enough behind their unpublished cells taken together."""
-    found = []
-    for m, model in enumerate(models):
-        rest = [
-            cell
-            for task, known in zip(tasks.values(), published[:, m], strict=True)
-            for cell in ([] if known else task.of_model(model))
-        ]
-        found.append(_enough(rest))
-    return np.array(found)
-
-
-def _loud(task: PooledTask) -> bool:
-    return _enough(cell for by_model in task.cells.values() for cell in by_model.values())
-
-
-def _enough(cells: Iterable[PooledCell]) -> bool:
-    found = list(cells)
-    tenants = max((cell.tenants for cell in found), default=0)
-    return tenants >= MIN_TENANTS and sum(cell.sessions for cell in found) >= MIN_SESSIONS
+    rest = [[task for task, apart in zip(tasks.values(), column, strict=True) if not apart] for column in published.T]
+    return np.array([enough(found, [model]) for model, found in zip(models, rest, strict=True)])
 
 
 def _adapted(prior: Prior, seen: Seen) -> Prior:

@@ -1,6 +1,7 @@
 """What many tenants know of one model by one source: trimmed, capped, and published only where enough stand behind it."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -55,17 +56,18 @@ class PooledCell(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
-    """The cells of one task: source → model → cell, also those too small to be published."""
+    """
+    The cells of one task: source → model → cell, also those too small to be published.
+
+    *speakers* (model → hashes of names) tell how many tenants there are behind several cells together.
+    """
 
     cells: dict[str, dict[str, PooledCell]] = {}
+    speakers: dict[str, frozenset[int]] = {}
 
     def published(self, model: str) -> bool:
         """Say whether enough tenants and sessions stand behind *model*, by all sources, for its cells to leave the pool."""
-        found = self.of_model(model)
-        return (
-            max((cell.tenants for cell in found), default=0) >= MIN_TENANTS
-            and sum(cell.sessions for cell in found) >= MIN_SESSIONS
-        )
+        return enough([self], [model])
 
     def cell(self, source: FeedbackSource, model: str) -> PooledCell | None:
         """Return the cell if it may be used, else None: the caller backs off to what is known of the model elsewhere."""
@@ -77,20 +79,39 @@ class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
         return [by_model[model] for by_model in self.cells.values() if model in by_model]
 
 
+def enough(tasks: Iterable[PooledTask], models: Iterable[str]) -> bool:
+    """Say whether enough tenants and sessions stand behind the cells of *models* on *tasks* taken together."""
+    speakers: set[int] = set()
+    sessions = 0.0
+    listed = list(models)
+    for task in tasks:
+        for model in listed:
+            speakers |= task.speakers.get(model, frozenset())
+            sessions += sum(cell.sessions for cell in task.of_model(model))
+    return len(speakers) >= MIN_TENANTS and sessions >= MIN_SESSIONS
+
+
 def pooled(contributions: Mapping[str, Evidence]) -> PooledTask:
     """Return the cells of one task from tenant → evidence of those that contribute."""
     gathered: dict[FeedbackSource, dict[str, list[Sums]]] = {source: {} for source in SOURCES}
-    for _, evidence in sorted(contributions.items()):
+    speakers: dict[str, set[int]] = {}
+    for tenant, evidence in sorted(contributions.items()):
         for (model, source), sums in evidence.items():
             if sums.n > 0:
                 gathered[source].setdefault(model, []).append(sums)
+                speakers.setdefault(model, set()).add(_hash(tenant))
     return PooledTask(
         cells={
             source: {model: _cell(parts) for model, parts in sorted(by_model.items())}
             for source, by_model in gathered.items()
             if by_model
-        }
+        },
+        speakers={model: frozenset(found) for model, found in sorted(speakers.items())},
     )
+
+
+def _hash(tenant: str) -> int:
+    return int.from_bytes(hashlib.blake2b(tenant.encode(), digest_size=6).digest(), "big")
 
 
 def _cell(parts: list[Sums]) -> PooledCell:
