@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from benchmarks.learning.market import Choose, Common, Member
+from benchmarks.learning.market import Choose
+from benchmarks.learning.member import Common, Member
 from benchmarks.learning.tenants import Visit
 from benchmarks.learning.world import World
 from libs.contracts.events import Estimate, ModelEstimates, SourceWeights

@@ -6,7 +6,8 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from benchmarks.learning.market import Common, Ledger, Market, Settings, population, shrunk
+from benchmarks.learning.market import Ledger, Market, population
+from benchmarks.learning.member import Common, Settings
 from benchmarks.learning.policies import always, at_random, benchmarks_only, best_single, raw_means
 from benchmarks.learning.world import World
 from libs.contracts.state import RoutingPolicy
@@ -78,7 +79,7 @@ def _raw(*, pooled: bool) -> Callable[[World, int], Figures]:
 
 def _ours(**changes: object) -> Callable[[World, int], Figures]:
     def play(world: World, seed: int) -> Figures:
-        market = Market(world, population(world, TENANTS, seed), settings_of(world, **changes), believe=shrunk)
+        market = Market(world, population(world, TENANTS, seed), settings_of(world, **changes))
         return _with_honest(market.play(ROUNDS, seed))
 
     return play
