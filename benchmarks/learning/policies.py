@@ -41,6 +41,13 @@ def best_single(world: World) -> int:
     return int(np.mean(means, axis=0).argmax())
 
 
+def best_affordable(world: World) -> int:
+    """Return the place of the model of the highest mean score among those that cost no more than the mean model."""
+    score = np.mean([found.mean(axis=0) for found in world.scores.values()], axis=0)
+    dollars = np.mean([found.mean(axis=0) for found in world.costs.values()], axis=0)
+    return int(np.where(dollars <= dollars.mean(), score, -1.0).argmax())
+
+
 def raw_means(member: Member, common: Common) -> dict[str, dict[str, ModelEstimates]]:
     """Return each source's plain mean, the tenant's own or everybody's; the benchmark where a model has no rating."""
     found = {}

@@ -80,7 +80,7 @@ def _targets(world: str, figures: dict[str, dict[str, list[float]]]) -> Iterator
         yield Target(world=world, title="new tenant, sessions 0–5", reached=mean("newcomers", "0–5"), asked=0.72)
         yield Target(world=world, title="new tenant, sessions 20–40", reached=mean("newcomers", "20–40"), asked=0.82)
         cost = mean("newcomers", "cost")
-        title = "cost at the quality of the best single model"
+        title = "cost at the quality of the best affordable single model"
         yield Target(world=world, title=title, reached=cost, asked=0.60, least=False)
     if "pooled" in figures:
         yield Target(world=world, title="cold pool, sessions 20–25", reached=mean("pooled", "20–25"), asked=0.75)

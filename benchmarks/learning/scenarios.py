@@ -8,7 +8,7 @@ import numpy as np
 
 from benchmarks.learning.market import Ledger, Market, population
 from benchmarks.learning.member import Common, Settings
-from benchmarks.learning.policies import always, at_random, benchmarks_only, best_single, raw_means
+from benchmarks.learning.policies import always, at_random, benchmarks_only, best_affordable, best_single, raw_means
 from benchmarks.learning.world import World
 from libs.contracts.state import RoutingPolicy
 from libs.routing.pooled_cells import MIN_SESSIONS, MIN_TENANTS, PooledTask
@@ -25,7 +25,7 @@ NEW_WINDOWS = {"0–5": (0, 5), "5–20": (5, 20), "20–40": (20, 40)}
 HOSTILE = 5
 DRIFT_AT, DRIFT_ROUNDS, DEGRADED = 30, 100, 0.5
 DRIFT_WINDOWS = {"before": (20, 30), "0–30 after": (30, 60), "30–70 after": (60, 100)}
-TASTES = (0.25, 1.0, 4.0)  # How much dearer a dollar is to a tenant than usual, for the cost frontier.
+TASTES = (0.05, 0.3, 1.0, 3.0)  # How much dearer a dollar is to a tenant than usual, for the cost frontier.
 
 
 class Scenario(msgspec.Struct, frozen=True):
@@ -97,14 +97,14 @@ def warm(world: World, seed: int) -> Common:
 
 
 def _newcomers(world: World, seed: int) -> Figures:
-    """Play new tenants on a warm pool; also what they pay at the quality of the best single model, as a share of its cost."""
+    """Play new tenants on a warm pool; also what they pay at the quality of the best affordable one, as a share of its cost."""
     common, tenants = warm(world, seed), population(world, TENANTS, seed, prefix="n")
     frontier = {}
     for taste in TASTES:
         policy = RoutingPolicy(cost_weight=taste * world.cost_weight, ramp="smooth")
         market = Market(world, tenants, settings_of(world, policy=policy), common=common)
         frontier[taste] = market.play(NEW_ROUNDS, seed, fixed_pool=True)
-    single = Market(world, tenants, settings_of(world, learns=False), choose=always(best_single(world)))
+    single = Market(world, tenants, settings_of(world, learns=False), choose=always(best_affordable(world)))
     reference = single.play(NEW_ROUNDS, seed)
     return _windows(frontier[1.0], NEW_WINDOWS) | {"cost": cost_ratio(list(frontier.values()), reference)}
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks.learning.market import Market, population
-from benchmarks.learning.policies import always, at_random, best_single, raw_means
+from benchmarks.learning.policies import always, at_random, best_affordable, best_single, raw_means
 from benchmarks.learning.scenarios import settings_of, share
 from tests.unit.benchmarks.learning.worlds import GOOD, small_world
 
@@ -19,6 +19,12 @@ def test_the_best_model_everywhere_gains_the_whole_gap_and_chance_none_of_it() -
     chance = Market(WORLD, population(WORLD, 10, 1), fixed, choose=at_random).play(30, 1)
     assert pytest.approx(1.0) == share(best, 0, 5)
     assert pytest.approx(0.0, abs=0.1) == share(chance, 0, 30)
+
+
+def test_a_model_dearer_than_the_mean_is_not_affordable() -> None:
+    dear = {task: found * (1.0, 3.0, 1.0) for task, found in WORLD.costs.items()}
+    assert GOOD == best_affordable(WORLD)
+    assert GOOD != best_affordable(msgspec.structs.replace(WORLD, costs=dear))
 
 
 def test_tenants_learn_which_model_is_best() -> None:
