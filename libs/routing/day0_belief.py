@@ -8,8 +8,8 @@ from libs.providers.catalogue import Model
 from libs.routing.mixed import Floats, Prior
 from libs.routing.priors import VARIANCE, Priors, prior_of
 
-MODEL_VARIANCE = 0.006  # Of how much better a model is than benchmarks say, on all tasks alike.
-TASK_VARIANCE = 0.008  # Of how much better it is on one task than on others.
+MODEL_VARIANCE = 0.015  # Of how much better a model is than benchmarks say, on all tasks alike.
+TASK_VARIANCE = 0.015  # Of how much better it is on one task than on others.
 TRUST_VARIANCE = 0.25  # Of how much too far apart benchmarks put models, relative to `SPREAD`.
 
 
