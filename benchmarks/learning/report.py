@@ -93,8 +93,8 @@ def _targets(world: str, figures: dict[str, dict[str, list[float]]]) -> Iterator
         harm = mean("hostile", "honest") - mean("pooled", "honest")
         yield Target(world=world, title="5 hostile of 50, the honest in sessions 20–40", reached=harm, asked=-0.02)
     if {"open", "pooled"} <= figures.keys():
-        price = mean("pooled", "later") - mean("open", "later")
-        yield Target(world=world, title="k-anonymity, sessions 20–40", reached=price, asked=-0.03)
+        price = min(mean("pooled", window) - mean("open", window) for window in WINDOWS)
+        yield Target(world=world, title="k-anonymity, the worst window", reached=price, asked=-0.03)
     if "drift" in figures:
         reached = mean("drift", "30–70 after")
         yield Target(world=world, title="gap recovered 30–70 sessions after drift", reached=reached, asked=0.65)
