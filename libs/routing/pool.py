@@ -1,196 +1,142 @@
 """The shared pool: what many tenants know together, with no tenant able to dominate it or to be read out of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from libs.providers.catalogue import Model
-from libs.routing.priors import Priors, prior_of
-from libs.routing.statistics import SOURCES, Evidence, FeedbackSource, Sums
+from libs.routing.day0_belief import day0_belief
+from libs.routing.mixed import Learned, Prior, Seen, learn
+from libs.routing.pooled_cells import PooledCell, PooledTask, enough, pooled
+from libs.routing.priors import Priors
+from libs.routing.statistics import SOURCES
 
-MAX_SHARE = 0.20  # Of a cell's weight that one tenant may have.
-MIN_TENANTS = 5
-MIN_SESSIONS = 25.0
-TRIMMED = 0.10  # Of the tenants at either end, by their mean: a tenth of hostile raters moves nothing.
-PSEUDO_EFFECT = 10.0  # Sessions' worth of the benchmark in a model's effect over all tasks.
-PSEUDO_LEVEL = 5.0  # Sessions' worth of the common level in a task's.
-ROUNDS = 6  # Of alternating between levels and effects; they settle to three digits in four.
+__all__ = ["Heard", "Pool", "PooledCell", "PooledTask", "fit", "pooled"]
 
+Flags = NDArray[np.bool_]
 
-class PooledCell(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What all tenants know of one model by one source, after trimming and capping.
-
-    *tenants* and *sessions* count what came in. A tenant whose own mean lies in [*low*, *high*] is part of *sums*, with a
-    weight of at most *cap*.
-    """
-
-    tenants: int
-    sessions: float
-    sums: Sums
-    cap: float
-    low: float
-    high: float
-
-    @property
-    def published(self) -> bool:
-        """Say whether enough tenants and sessions stand behind the cell for it to leave the pool."""
-        return self.tenants >= MIN_TENANTS and self.sessions >= MIN_SESSIONS
-
-    def without(self, own: Sums) -> Sums:
-        """Return the sums less the share of a tenant that contributed *own*."""
-        if own.n <= 0 or not self.low <= own.mean <= self.high:
-            return self.sums
-        share = min(1.0, self.cap / own.n)
-        return Sums(
-            n=max(0.0, self.sums.n - share * own.n),
-            sum_x=max(0.0, self.sums.sum_x - share * own.sum_x),
-            sum_xx=max(0.0, self.sums.sum_xx - share * own.sum_xx),
-        )
+LEVEL_VARIANCE = 0.1  # How far the scores of one source on one task may lie off the benchmark's level together.
+ROUNDS = 6  # Of learning how tasks resemble each other.
+PSEUDO_MODELS = 8.0  # Models' worth of the belief that no two tasks resemble each other more than others.
 
 
-class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
-    """The cells of one task: source → model → cell, also those too small to be published."""
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pool heard of a model on one task: *precision*, and *pull*, its product with the surplus over the benchmark."""
 
-    cells: dict[str, dict[str, PooledCell]] = {}
-
-    def cell(self, source: FeedbackSource, model: str) -> PooledCell | None:
-        """Return the cell if it may be used, else None: the caller backs off to the model's effect."""
-        found = self.cells.get(source, {}).get(model)
-        return found if found is not None and found.published else None
+    precision: float
+    pull: float
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """
     The pool as estimates use it.
 
-    *levels* (source → task) and *effects* (source → model, on top of the benchmark's difference) are the additive fit.
+    *levels* (source → task) are what a source's scores lie above the benchmark's level, *heard* (task → model) what is left.
+    *similarity* (task → task) is how qualities of one model go together. *trust* is how far benchmarks have proved to exaggerate
+    (below 0) or to play down, with the variance of that.
     """
 
     tasks: dict[str, PooledTask] = {}
     levels: dict[str, dict[str, float]] = {}
-    effects: dict[str, dict[str, float]] = {}
-
-
-def pooled(contributions: Mapping[str, Evidence]) -> PooledTask:
-    """Return the cells of one task from tenant → evidence of those that contribute."""
-    gathered: dict[FeedbackSource, dict[str, list[Sums]]] = {source: {} for source in SOURCES}
-    for _, evidence in sorted(contributions.items()):
-        for (model, source), sums in evidence.items():
-            if sums.n > 0:
-                gathered[source].setdefault(model, []).append(sums)
-    return PooledTask(
-        cells={
-            source: {model: _cell(parts) for model, parts in sorted(by_model.items())}
-            for source, by_model in gathered.items()
-            if by_model
-        }
-    )
+    heard: dict[str, dict[str, Heard]] = {}
+    similarity: dict[str, dict[str, float]] = {}
+    trust: float = 0.0
+    trust_variance: float | None = None
 
 
 def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Model]) -> Pool:
     """
-    Return the pool with its additive fit: `mean = level of the task + benchmark difference + effect of the model`.
+    Return the pool with its mixed model fitted.
 
-    Tasks and models that too few tenants or sessions speak for get neither level nor effect.
+    A cell that too few tenants or sessions stand behind is only heard together with the model's others of that kind; tasks
+    and models that too few speak for at all stay as benchmarks see them.
     """
-    differences = {task: benchmark_differences(priors, models.values(), task) for task in tasks}
-    levels: dict[str, dict[str, float]] = {}
-    effects: dict[str, dict[str, float]] = {}
-    for source in SOURCES:
-        cells = {task: _known(found.cells.get(source, {}), models) for task, found in tasks.items()}
-        levels[source], effects[source] = _additive(cells, differences)
-    return Pool(tasks=dict(tasks), levels=levels, effects=effects)
-
-
-def benchmark_differences(priors: Priors, models: Iterable[Model], task: str) -> dict[str, float]:
-    """Return how much better than the mean model benchmarks hold each model to be on *task*."""
-    means = {model.id: prior_of(priors, model, task).mean for model in models}
-    middle = sum(means.values()) / len(means) if means else 0.0
-    return {model: mean - middle for model, mean in means.items()}
-
-
-def _known(cells: Mapping[str, PooledCell], models: Mapping[str, Model]) -> dict[str, PooledCell]:
-    return {model: cell for model, cell in cells.items() if model in models}
-
-
-def _cell(parts: list[Sums]) -> PooledCell:
-    kept = _trimmed(parts)
-    cap = _cap([sums.n for sums in kept])
-    shares = [min(1.0, cap / sums.n) for sums in kept]
-    return PooledCell(
-        tenants=len(parts),
-        sessions=sum(sums.n for sums in parts),
-        sums=Sums(
-            n=sum(share * sums.n for share, sums in zip(shares, kept, strict=True)),
-            sum_x=sum(share * sums.sum_x for share, sums in zip(shares, kept, strict=True)),
-            sum_xx=sum(share * sums.sum_xx for share, sums in zip(shares, kept, strict=True)),
-        ),
-        cap=cap,
-        low=min(sums.mean for sums in kept),
-        high=max(sums.mean for sums in kept),
+    known = {task: found for task, found in sorted(tasks.items()) if found.cells}
+    if not known or not models:
+        return Pool(tasks=dict(tasks))
+    prior = day0_belief(tuple(known), priors, models.values(), level_variance=LEVEL_VARIANCE)
+    seen = _seen(known, list(models))
+    published = np.array([[found.published(model) for model in models] for found in known.values()])
+    loud = np.array([enough([found], models) for found in known.values()])
+    seen = msgspec.structs.replace(seen, precision=seen.precision * loud[:, None])
+    usable = _backed_off(prior, seen, published, _together(known, list(models), published))
+    prior = _adapted(prior, usable)
+    learned = learn(prior, usable)
+    return Pool(
+        tasks=dict(tasks),
+        levels={
+            source: {task: float(level) for task, level, is_loud in zip(known, levels, loud, strict=True) if is_loud}
+            for source, levels, heard in zip(SOURCES, learned.levels, seen.precision, strict=True)
+            if heard.any()
+        },
+        heard=_heard(usable, prior, learned, list(known), list(models)),
+        similarity={
+            task: dict(zip(known, map(float, row), strict=True))
+            for task, row in zip(known, prior.similarity, strict=True)
+        },
+        trust=learned.trust,
+        trust_variance=learned.trust_variance,
     )
 
 
-def _trimmed(parts: list[Sums]) -> list[Sums]:
-    """Drop the same number of tenants at both ends; ties with the last one kept go back in, so that bounds decide alone."""
-    ordered = sorted(parts, key=lambda sums: sums.mean)
-    cut = int(TRIMMED * len(ordered))
-    low, high = ordered[cut].mean, ordered[len(ordered) - 1 - cut].mean
-    return [sums for sums in ordered if low <= sums.mean <= high]
+def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> Seen:
+    shape = (len(SOURCES), len(tasks), len(models))
+    means, precision = np.zeros(shape), np.zeros(shape)
+    for s, source in enumerate(SOURCES):
+        for t, found in enumerate(tasks.values()):
+            for m, model in enumerate(models):
+                cell = found.cells.get(source, {}).get(model)
+                if cell is not None:
+                    means[s, t, m] = cell.sums.mean
+                    precision[s, t, m] = cell.precision(source)
+    return Seen(means=means, precision=precision)
 
 
-def _cap(weights: list[float]) -> float:
-    """Return the greatest weight that is at most `MAX_SHARE` of the total once all are cut to it."""
-    descending = sorted(weights, reverse=True)
-    rest = sum(descending)
-    for capped, weight in enumerate(descending):
-        cap = MAX_SHARE * rest / (1.0 - MAX_SHARE * capped) if MAX_SHARE * capped < 1.0 else weight
-        if cap >= weight or capped + 1 >= MIN_TENANTS:
-            return max(cap, weight)
-        rest -= weight
-    return descending[-1]
+def _backed_off(prior: Prior, seen: Seen, published: Flags, together: Flags) -> Seen:
+    """Return *seen* with every cell that may not be used apart replaced by what the model's such cells say together."""
+    apart = seen.precision * published
+    merged = seen.precision * (~published & together)
+    if not merged.any():
+        return msgspec.structs.replace(seen, precision=apart)
+    first = learn(prior, msgspec.structs.replace(seen, precision=apart + merged))
+    expected = prior.means + first.trust * prior.standing + first.levels[:, :, None]
+    weight = merged.sum(axis=(0, 1))
+    surplus = (merged * (seen.means - expected)).sum(axis=(0, 1)) / np.where(weight > 0, weight, 1.0)
+    means = np.where(merged > 0, expected + surplus, seen.means)
+    return Seen(means=means, precision=apart + merged)
 
 
-def _additive(
-    cells: Mapping[str, Mapping[str, PooledCell]], differences: Mapping[str, Mapping[str, float]]
-) -> tuple[dict[str, float], dict[str, float]]:
-    heard = [task for task, found in cells.items() if _enough(found.values())]
-    by_model: dict[str, list[tuple[str, PooledCell]]] = {}
-    for task in heard:
-        for model, cell in cells[task].items():
-            by_model.setdefault(model, []).append((task, cell))
-    by_model = {model: found for model, found in by_model.items() if _enough(cell for _, cell in found)}
-    levels = dict.fromkeys(heard, 0.0)
-    effects = dict.fromkeys(by_model, 0.0)
+def _together(tasks: Mapping[str, PooledTask], models: list[str], published: Flags) -> Flags:
+    """Say which models have enough behind their unpublished cells taken together."""
+    rest = [[task for task, apart in zip(tasks.values(), column, strict=True) if not apart] for column in published.T]
+    return np.array([enough(found, [model]) for model, found in zip(models, rest, strict=True)])
+
+
+def _adapted(prior: Prior, seen: Seen) -> Prior:
+    """Return *prior* with the similarity of tasks learned from the models: a few rounds of expectation-maximisation."""
+    start, doubt = prior.similarity, prior.doubt
     for _ in range(ROUNDS):
-        levels = _levels(cells, differences, effects, heard)
-        for model, found in by_model.items():
-            surplus = sum(c.sums.sum_x - c.sums.n * (levels[task] + differences[task][model]) for task, c in found)
-            effects[model] = surplus / (sum(c.sums.n for _, c in found) + PSEUDO_EFFECT)
-    return levels, effects
+        learned = learn(prior, seen)
+        spread = learned.covariance + learned.qualities.T[:, :, None] * learned.qualities.T[:, None, :]
+        total = (spread / doubt[:, None, None]).sum(axis=0)
+        similarity = (PSEUDO_MODELS * start + total) / (PSEUDO_MODELS + len(doubt))
+        prior = msgspec.structs.replace(prior, similarity=similarity)
+    return prior
 
 
-def _levels(
-    cells: Mapping[str, Mapping[str, PooledCell]],
-    differences: Mapping[str, Mapping[str, float]],
-    effects: Mapping[str, float],
-    heard: list[str],
-) -> dict[str, float]:
-    surplus = {
-        task: sum(
-            cell.sums.sum_x - cell.sums.n * (differences[task][model] + effects.get(model, 0.0))
-            for model, cell in cells[task].items()
-        )
-        for task in heard
+def _heard(
+    seen: Seen, prior: Prior, learned: Learned, tasks: list[str], models: list[str]
+) -> dict[str, dict[str, Heard]]:
+    expected = prior.means + learned.trust * prior.standing + learned.levels[:, :, None]
+    precision = seen.precision.sum(axis=0)
+    pull = (seen.precision * (seen.means - expected)).sum(axis=0)
+    return {
+        task: {
+            model: Heard(precision=float(precision[t, m]), pull=float(pull[t, m]))
+            for m, model in enumerate(models)
+            if precision[t, m] > 0
+        }
+        for t, task in enumerate(tasks)
     }
-    weight = {task: sum(cell.sums.n for cell in cells[task].values()) for task in heard}
-    total = sum(weight.values())
-    common = sum(surplus.values()) / total if total > 0 else 0.0
-    return {task: (surplus[task] + PSEUDO_LEVEL * common) / (weight[task] + PSEUDO_LEVEL) for task in heard}
-
-
-def _enough(cells: Iterable[PooledCell]) -> bool:
-    found = list(cells)
-    tenants = max((cell.tenants for cell in found), default=0)
-    return tenants >= MIN_TENANTS and sum(cell.sessions for cell in found) >= MIN_SESSIONS

@@ -16,7 +16,7 @@ from libs.routing.tasks import TASKS
 
 ANY_TASK = "*"  # Estimates for a task that nobody has heard of.
 LEVEL = 0.62  # Where a middling model starts; evidence corrects the level, benchmarks only say who is better.
-SPREAD = 0.11  # Score points per standard deviation between models.
+SPREAD = 0.06  # Score points per standard deviation between models.
 VARIANCE = 0.0153  # One session's noise (.08) over six sessions' worth, plus one fortieth: what a prior is trusted for.
 UNMEASURED_Z = -0.75  # Added to what price suggests of a model on no board: cautious until it has shown itself.
 SUCCESSOR_Z = -0.25  # The same for a new model of a line that boards know: successors are seldom worse.

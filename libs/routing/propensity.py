@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 256
-SCALE = 0.4  # Of the posterior's standard deviation. Plain Thompson sampling (1.0) explored away more than it learned.
+SCALE = 0.15  # Of the posterior's standard deviation. Wider draws explored away more than they learned: many models, few ratings.
 MAX_FLOOR_MASS = 0.04  # Over all candidates: the draws explore already, and a tenth cost a tenth of the gain.
 MAX_EXPECTED_LOSS = 0.02  # Utility that exploring may cost against the Day-0 choice: a fifth of an NPS point.
 

@@ -3,7 +3,13 @@
 import pytest
 
 from libs.contracts.events import ModelEstimates
-from libs.routing.operations import Operations, pooled_operations, with_operations
+from libs.routing.operations import (
+    Operations,
+    cost_factors,
+    pooled_cost_factors,
+    pooled_operations,
+    with_operations,
+)
 from tests.unit.libs.routing.builders import a_model, catalogue, known
 
 MODELS = catalogue(a_model("used", price=1.0), a_model("unused", price=2.0), a_model("unpriced", price=None))
@@ -57,3 +63,30 @@ def test_the_pool_tells_of_a_model_only_when_enough_tenants_called_it() -> None:
     pool = pooled_operations({**many, "t0": {"used": SEEN, "unused": SEEN}})
     assert {"used"} == set(pool)
     assert (50, 700_000) == (pool["used"].requests, pool["used"].cost_micro_usd)
+
+
+def test_a_wordy_model_is_expected_to_be_wordy_on_other_tasks() -> None:
+    wordy, terse = a_model("wordy"), a_model("terse")
+    models = catalogue(wordy, terse)
+    charged = {
+        "chat": {
+            "wordy": Operations(requests=100, fresh_input=300_000, cost_micro_usd=300_000),
+            "terse": Operations(requests=100, fresh_input=100_000, cost_micro_usd=100_000),
+        }
+    }
+    factors = cost_factors(charged, models)
+    assert factors["wordy"] > 1.2
+    assert factors["terse"] < 0.8
+    own = {"terse": Operations(requests=10, fresh_input=10_000, cost_micro_usd=10_000)}
+    found = with_operations({"wordy": known(0.5), "terse": known(0.5)}, own, models, factors=factors)
+    plain = with_operations({"wordy": known(0.5), "terse": known(0.5)}, own, models)
+    assert found["wordy"].cost_micro_usd == pytest.approx(factors["wordy"] * plain["wordy"].cost_micro_usd)
+
+
+def test_cost_factors_leave_the_pool_only_when_enough_tenants_called_the_model() -> None:
+    models = catalogue(a_model("m"), a_model("n"))
+    seen = {name: Operations(requests=5, fresh_input=5000, cost_micro_usd=5000) for name in models}
+    four = {f"t{number}": seen for number in range(4)}
+    assert {} == pooled_cost_factors({"chat": four}, models)
+    assert set(models) == set(pooled_cost_factors({"chat": four, "coding": {"t9": seen}}, models))
+    assert {} == pooled_cost_factors({"chat": four, "coding": four}, models)
