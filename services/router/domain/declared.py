@@ -5,10 +5,10 @@ from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 import msgspec
 
 from libs.contracts.bootstrap import Bootstrap
-from libs.contracts.state import RoutingRule
-from services.router.domain import keys, rules
+from libs.contracts.state import OptimizationGates, RoutingRule
+from services.router.domain import gates, keys, rules
 from services.router.domain.changes import same
-from services.router.domain.entities import Decide, Entity, Ref, StoredKey, ref_to, rule_ref
+from services.router.domain.entities import Decide, Entity, Ref, StoredKey, gates_ref, ref_to, rule_ref
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +36,20 @@ def wishes(
     entities: list[Entity] = [*declared.plans, *declared.tenants]
     for entity in entities:
         yield Wish(ref=ref_to(entity), name=ref_to(entity).entity_id, decide=_always(entity))
+    taken_over: dict[str | None, str] = {}
     for item in declared.rules:
         rule = item.rule()
         known = next((r.rule_id for r in existing_rules(item.tenant) if r.name == rule.name), rule.rule_id)
+        taken_over[rule.rule_id] = known
         rule = msgspec.structs.replace(rule, rule_id=known)
         yield Wish(ref=rule_ref(item.tenant, known), name=rule.name, decide=_rule(rule, models, now_ms))
+    for of_route in declared.gates:
+        route_id = of_route.route_id(declared.rules)
+        ref = gates_ref(of_route.tenant, taken_over.get(route_id, route_id))
+        yield Wish(ref=ref, name=of_route.route, decide=_gates(of_route.gates(), now_ms))
     for key in declared.keys:
-        wanted = keys.stored(key.api_key(), key.digest(env))
+        attached = msgspec.structs.replace(key.api_key(), rule_id=taken_over.get(key.rule_id, key.rule_id))
+        wanted = keys.stored(attached, key.digest(env))
         yield Wish(ref=ref_to(wanted), name=key.key_id, decide=_key(wanted))
 
 
@@ -52,6 +59,12 @@ def _always(entity: Entity) -> Decide:
 
 def _key(wanted: StoredKey) -> Decide:
     return lambda before, _others: keys.brought_in_line(wanted, before if isinstance(before, StoredKey) else None)
+
+
+def _gates(wanted: OptimizationGates, now_ms: int) -> Decide:
+    return lambda before, _others: gates.placed(
+        wanted, before if isinstance(before, OptimizationGates) else None, now_ms=now_ms
+    )
 
 
 def _rule(wanted: RoutingRule, models: Container[str] | None, now_ms: int) -> Decide:
