@@ -18,6 +18,7 @@ from libs.kafka.topics_admin import ensure_topics
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.identity import require_identity
+from libs.runtime.lifecycle import Listener, listen_tcp
 from libs.runtime.redis import redis_resource
 from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
@@ -60,9 +61,17 @@ def build_app(config: FirewallConfig) -> web.Application:
     return app
 
 
+async def listen(runner: web.AppRunner, config: FirewallConfig) -> Listener:
+    """Listen on TCP; a gateway that gave a scan up cancels its handler, and with it the scan."""
+    if runner.server is not None:
+        runner.server.handler_cancellation = True
+    return await listen_tcp(runner, config)
+
+
 async def _scanner(app: web.Application) -> AsyncIterator[None]:
     scanner = app[SCANNER] = OnnxScanner()
     app[CALIBRATED] = scanner.start()
+    app[METRICS].waiting_scans.set_function(lambda: scanner.waiting)
 
     async def running() -> None:
         if not scanner.running:

@@ -138,7 +138,7 @@ class ChatPipeline:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
         mode = policy.firewall.mode_for(asked=prepared.options.security_enabled)
-        verdict = await self._protection.verdict(trace.body, policy.firewall, mode)
+        verdict = await self._protection.verdict(trace.body, policy, mode)
         trace.laps.scan_us = self._lap_us(begin_ns)
         if trace.verdict is None or verdict.action == "block":
             trace.verdict = verdict
