@@ -166,13 +166,18 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FirewallVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What the scanner said; *error* means it could not say and the tenant's fail policy decided."""
+    """
+    What the scanner said; *error* means it could not say and the tenant's fail policy decided.
+
+    *scanner* is who said it: the gateway's own, or the firewall service; None where nobody scanned.
+    """
 
     action: Literal["allow", "flag", "block", "off", "error"]
     score: float = 0.0
     category: str | None = None
     role: str | None = None
     took_us: int = 0
+    scanner: Literal["local", "remote"] | None = None
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):

@@ -88,12 +88,20 @@ class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
     exploration_floor: float = 0.01
 
 
+class TokenPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """Dollars per million tokens; *cached* None keeps the share of the input price that the list price has."""
+
+    input: float
+    output: float
+    cached: float | None = None
+
+
 class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     Everything about a tenant that a request needs.
 
     *candidates* empty means every model of the catalogue; *tasks* are shapes of the tenant's own, beside those that everybody
-    has, which a request may name.
+    has, which a request may name; *prices* by model id take the place of list prices, in the books and in the utility.
     """
 
     tenant: str
@@ -107,6 +115,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     cache_ttl_s: int = 3600
     firewall: FirewallPolicy = FirewallPolicy()
     routing: RoutingPolicy = RoutingPolicy()
+    prices: dict[str, TokenPrice] = {}
 
 
 class RuleTarget(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,9 +31,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 class Quarantines(Protocol):
     """Evidence against sessions, and those that it quarantined; everything raises `StoreUnavailableError`."""
 
-    async def weigh(
-        self, tenant: str, session_id: str, clues: Clues, hostile: Quarantine, *, now_ms: int
-    ) -> Standing:
+    async def weigh(self, tenant: str, session_id: str, clues: Clues, hostile: Quarantine, *, now_ms: int) -> Standing:
         """
         Add *clues*, at least one; where the total grew and makes the session hostile, put *hostile*.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from importlib.resources import files
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 from redis.asyncio import Redis
@@ -26,9 +26,7 @@ class RedisQuarantines:
         script = files("services.firewall.adapters").joinpath("scripts", "weigh.lua").read_text()
         self._weigh = redis.register_script(script)
 
-    async def weigh(
-        self, tenant: str, session_id: str, clues: Clues, hostile: Quarantine, *, now_ms: int
-    ) -> Standing:
+    async def weigh(self, tenant: str, session_id: str, clues: Clues, hostile: Quarantine, *, now_ms: int) -> Standing:
         """Run the script: one round trip."""
         passages = [part for digest, weight in clues.items() for part in (weight, digest)]
         limits = (self._evidence_ms, KEPT, DISCOUNT, HOSTILE)
@@ -50,15 +48,19 @@ class RedisQuarantines:
     async def standing(self, tenant: str) -> AsyncIterator[tuple[str, Quarantine]]:
         """Yield the tenant's quarantined sessions."""
         prefix = state.quarantine(tenant, "")
-        async for key in self._redis.scan_iter(match=f"{prefix}*", count=_SCAN_COUNT):
-            found = _decoded(await answered(self._redis.get(key), self._deadline_s))
-            if found is not None:
-                yield key.decode().removeprefix(prefix), found
+        cursor = -1
+        while cursor:
+            scan = self._redis.scan(max(cursor, 0), match=f"{prefix}*", count=_SCAN_COUNT)
+            cursor, keys = await answered(scan, self._deadline_s)
+            for key in cast("list[bytes]", keys):
+                found = _decoded(await answered(self._redis.get(key), self._deadline_s))
+                if found is not None:
+                    yield key.decode().removeprefix(prefix), found
 
 
 def _keys(tenant: str, session_id: str) -> tuple[str, str]:
     return state.evidence(tenant, session_id), state.quarantine(tenant, session_id)
 
 
-def _decoded(value: bytes | None) -> Quarantine | None:
+def _decoded(value: bytes | str | None) -> Quarantine | None:
     return None if value is None else msgspec.json.decode(value, type=Quarantine)
