@@ -8,6 +8,7 @@ The declarative policy file (TOML) that a gateway can start from and that `pytho
     [[tenants]]
     tenant = "acme"
     plan = "starter"
+    prices."gpt-4o-mini" = { input = 0.12, output = 0.48 }   # what a contract says, in dollars per million tokens
 
     [[keys]]
     tenant = "acme"
@@ -27,6 +28,7 @@ The declarative policy file (TOML) that a gateway can start from and that `pytho
     require_shadow_before_live = true
 """
 
+import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -136,6 +138,7 @@ def load(content: bytes) -> Bootstrap:
         _check_key(key)
     _check_tenants(loaded)
     _check_tasks(loaded)
+    _check_prices(loaded)
     _check_unique(loaded)
     for index, item in enumerate(loaded.gates):
         _check_gates(item, raw["gates"][index], loaded)
@@ -196,6 +199,15 @@ def _check_tasks(loaded: Bootstrap) -> None:
             raise BootstrapError(
                 f"tenants: {tenant}: task {task!r}: use lower-case letters, digits, dash and underscore"
             )
+
+
+def _check_prices(loaded: Bootstrap) -> None:
+    for tenant, model, price in ((t.tenant, *item) for t in loaded.tenants for item in t.prices.items()):
+        for field, value in msgspec.structs.asdict(price).items():
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise BootstrapError(
+                    f"tenants: {tenant}: prices.{model}.{field}: has to be dollars per million tokens, 0 or more"
+                )
 
 
 def _check_gates(item: BootstrapGates, raw: Mapping[str, Any], loaded: Bootstrap) -> None:

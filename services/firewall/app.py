@@ -18,6 +18,7 @@ from libs.kafka.topics_admin import ensure_topics
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.identity import require_identity
+from libs.runtime.lifecycle import Listener, listen_tcp
 from libs.runtime.redis import redis_resource
 from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
@@ -28,6 +29,7 @@ from services.firewall.config import FirewallConfig
 from services.firewall.consumer import DeepScan, decode
 from services.firewall.handlers import INSPECTOR, add_routes
 from services.firewall.metrics import FirewallMetrics
+from services.firewall.opinions import Opinions
 from services.firewall.pipeline import Inspector
 
 log = structlog.get_logger(__name__)
@@ -60,9 +62,17 @@ def build_app(config: FirewallConfig) -> web.Application:
     return app
 
 
+async def listen(runner: web.AppRunner, config: FirewallConfig) -> Listener:
+    """Listen on TCP; a gateway that gave a scan up cancels its handler, and with it the scan."""
+    if runner.server is not None:
+        runner.server.handler_cancellation = True
+    return await listen_tcp(runner, config)
+
+
 async def _scanner(app: web.Application) -> AsyncIterator[None]:
     scanner = app[SCANNER] = OnnxScanner()
     app[CALIBRATED] = scanner.start()
+    app[METRICS].waiting_scans.set_function(lambda: scanner.waiting)
 
     async def running() -> None:
         if not scanner.running:
@@ -100,9 +110,11 @@ async def _deep_scan(app: web.Application, config: FirewallConfig, stop: asyncio
 
 
 def _handler(app: web.Application, config: FirewallConfig, publisher: JournaledPublisher) -> DeepScan:
+    inspector = _inspector(app, config, config.deep_scan_deadline_s)
     return DeepScan(
-        _inspector(app, config, config.deep_scan_deadline_s),
-        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s),
+        inspector,
+        Opinions(inspector),
+        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s, evidence_ms=config.evidence_s * 1_000),
         publisher,
         app[METRICS],
         concurrency=config.deep_scan_concurrency,

@@ -1,16 +1,21 @@
-"""HTTP in and out: `POST /v1/firewall/scan`."""
+"""HTTP in and out: `POST /v1/firewall/scan` for anybody's texts, `POST /v1/firewall/verdict` for a gateway's requests."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from libs.contracts.http import FIREWALL_POLICY, FIREWALL_VERDICT_PATH
+from libs.contracts.state import FirewallPolicy
 from libs.contracts.unreadable import UNREADABLE
 from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY
-from libs.runtime.server import json_response
+from libs.runtime.server import json_response, parse_json
 from libs.scanner.scanner import ScannerBusyError, ScannerError, ScannerTimeoutError
+from libs.scanner.text import extract, unscanned_roles
 from libs.scanner.verdict import Thresholds, Verdict
 from services.firewall.domain.scan_request import InvalidScanError, ScanRequest, parse
 from services.firewall.pipeline import Inspector
@@ -19,8 +24,9 @@ INSPECTOR: web.AppKey[Inspector] = web.AppKey("inspector", Inspector)
 
 
 def add_routes(app: web.Application) -> None:
-    """Answer the path; the application has to bring an `Inspector` under `INSPECTOR` and the identity middleware."""
+    """Answer the paths; the application has to bring an `Inspector` under `INSPECTOR` and the identity middleware."""
     app.router.add_post("/v1/firewall/scan", _scan)
+    app.router.add_post(FIREWALL_VERDICT_PATH, _judge)
 
 
 async def _scan(request: web.Request) -> web.Response:
@@ -29,6 +35,24 @@ async def _scan(request: web.Request) -> web.Response:
     thresholds = await inspector.thresholds_of(request[IDENTITY].tenant)
     verdicts = await _verdicts(inspector, asked, thresholds)
     return json_response({"results": [_result(verdict, explain=asked.explain) for verdict in verdicts]})
+
+
+async def _judge(request: web.Request) -> web.Response:
+    """Answer with the verdict on a chat request, as its client sent it, under the policy that came with it or the stored one."""
+    body, inspector = await request.read(), request.app[INSPECTOR]
+    policy = _policy(request) or await inspector.policy_of(request[IDENTITY].tenant)
+    try:
+        segments = extract(body, skip=unscanned_roles(scan_system=policy.scan_system))
+    except UNREADABLE as error:
+        raise ApiError(400, "BAD_REQUEST", f"The body cannot be read: {error}") from error
+    with _refusals():
+        verdict = await inspector.inspect(segments, inspector.thresholds(policy), origin="gateway")
+    return json_response(_result(verdict, explain=False))
+
+
+def _policy(request: web.Request) -> FirewallPolicy | None:
+    told = request.headers.get(FIREWALL_POLICY)
+    return None if told is None else parse_json(told.encode(), FirewallPolicy)
 
 
 def _parse(body: bytes) -> ScanRequest:
@@ -41,8 +65,14 @@ def _parse(body: bytes) -> ScanRequest:
 
 
 async def _verdicts(inspector: Inspector, asked: ScanRequest, thresholds: Thresholds) -> list[Verdict]:
-    try:
+    with _refusals():
         return await asyncio.gather(*(inspector.inspect(item, thresholds, origin="api") for item in asked.items))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
     except ScannerTimeoutError as error:
         raise ApiError(504, "GATEWAY_TIMEOUT", "The scan took too long.") from error
     except ScannerBusyError as error:

@@ -1,14 +1,15 @@
 """From a declared policy to orders: which entity should become what, given what it is."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from libs.contracts.bootstrap import Bootstrap
-from libs.contracts.state import OptimizationGates, RoutingRule
+from libs.contracts.state import OptimizationGates, RoutingRule, TenantPolicy
 from services.router.domain import gates, keys, rules
 from services.router.domain.changes import same
 from services.router.domain.entities import Decide, Entity, Ref, StoredKey, gates_ref, ref_to, rule_ref
+from services.router.domain.refusals import RefusedError
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +36,7 @@ def wishes(
     """
     entities: list[Entity] = [*declared.plans, *declared.tenants]
     for entity in entities:
-        yield Wish(ref=ref_to(entity), name=ref_to(entity).entity_id, decide=_always(entity))
+        yield Wish(ref=ref_to(entity), name=ref_to(entity).entity_id, decide=_always(entity, models))
     taken_over: dict[str | None, str] = {}
     for item in declared.rules:
         rule = item.rule()
@@ -53,8 +54,18 @@ def wishes(
         yield Wish(ref=ref_to(wanted), name=key.key_id, decide=_key(wanted))
 
 
-def _always(entity: Entity) -> Decide:
-    return lambda _before, _others: entity
+def _always(entity: Entity, models: Container[str] | None) -> Decide:
+    def decide(_before: Entity | None, _others: Sequence[Entity]) -> Entity:
+        unknown = [name for name in _priced(entity) if models is not None and name not in models]
+        if unknown:
+            raise RefusedError(f"prices: there is no model {unknown[0]!r}: GET /v1/models lists them", param="prices")
+        return entity
+
+    return decide
+
+
+def _priced(entity: Entity) -> Iterable[str]:
+    return entity.prices if isinstance(entity, TenantPolicy) else ()
 
 
 def _key(wanted: StoredKey) -> Decide:

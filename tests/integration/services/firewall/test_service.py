@@ -136,4 +136,6 @@ async def test_scans_are_answered_and_counted_without_kafka_and_redis(config: Fi
         answer = await service.scan({"inputs": [ATTACK, "What is the capital of France?"]})
         assert ["block", "allow"] == [result["action"] for result in answer["results"]]
         assert 200 == (await service.get("/readyz"))[0]
-        assert 'firewall_verdicts_total{action="block",origin="api"} 1.0' in (await service.get("/metrics"))[1]
+        assert (
+            'firewall_verdicts_total{action="block",origin="api",role="user"} 1.0' in (await service.get("/metrics"))[1]
+        )

@@ -11,6 +11,7 @@ from libs.contracts.state import (
     OptimizationGates,
     Plan,
     RuleTarget,
+    TokenPrice,
     secret_sha256,
 )
 
@@ -21,6 +22,7 @@ monthly_requests = 5000
 
 [[tenants]]
 tenant = "acme"
+prices."gpt-x" = { input = 0.5, output = 2.0 }
 [tenants.firewall]
 mode = "flag"
 
@@ -48,6 +50,7 @@ def test_a_complete_file_yields_the_structs_of_stored_state():
     loaded = load(FILE)
     assert loaded.plans == [Plan(name="starter", monthly_requests=5000)]
     assert loaded.tenants[0].firewall == FirewallPolicy(mode="flag")
+    assert loaded.tenants[0].prices == {"gpt-x": TokenPrice(input=0.5, output=2.0)}
     assert loaded.keys[0].api_key() == ApiKey(key_id="ci", tenant="acme", requests_per_minute=60)
     assert loaded.rules[0].rule().targets == (RuleTarget(model="small", weight=2.0),)
 
@@ -80,6 +83,10 @@ def test_a_missing_secret_is_refused_by_the_name_of_its_variable():
         (b'[[tenants]]\ntenant = "acme"', b'[[tenants]]\ntenant = "Acme"', "tenant 'Acme'"),
         (b"[tenants.firewall]", b'tasks = ["Tri Age"]\n[tenants.firewall]', "task 'Tri Age'"),
         (b'name = "cheap"', b'name = "rule:cheap"', "name 'rule:cheap'"),
+        (b"input = 0.5", b"input = -0.5", r"tenants: acme: prices\.gpt-x\.input: has to be dollars per million tokens"),
+        (b"output = 2.0", b"output = inf", r"prices\.gpt-x\.output"),
+        (b"input = 0.5", b"fresh = 0.5", "missing required field `input`"),
+        (b"output = 2.0", b"output = 2.0, cash = 1.0", r"tenants\[0\]\.prices\.gpt-x\.cash: unknown field"),
         (b'route = "cheap"', b'route = "dear"', "gates: acme/dear: no such rule: add it under"),
         (b'[[gates]]\ntenant = "acme"', b'[[gates]]\ntenant = "other"', "gates: tenant 'other' is not declared"),
         (b"value = 0.02", b"value = 1.5", "gates: acme/cheap: max_regression.value: has to be 0 or more and at most 1"),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -13,7 +14,7 @@ from libs.contracts.state import FirewallPolicy
 from libs.runtime.identity import Identity, require_identity, sign
 from libs.runtime.server import new_app
 from libs.scanner.scanner import ScannerBusyError, ScannerFailedError, ScannerTimeoutError
-from libs.scanner.verdict import Band
+from libs.scanner.verdict import Band, Verdict
 from services.firewall.handlers import INSPECTOR, add_routes
 from tests.unit.services.firewall.fakes import BLOCK, World
 
@@ -27,9 +28,18 @@ class Client:
         self._session = session
 
     async def scan(self, body: Any, secret: bytes = SECRET) -> tuple[int, Any]:
+        return await self.post("scan", body, secret)
+
+    async def verdict(self, body: Any, policy: FirewallPolicy | None = None) -> tuple[int, Any]:
+        headers = {} if policy is None else {http.FIREWALL_POLICY: msgspec.json.encode(policy).decode()}
+        return await self.post("verdict", body, headers=headers)
+
+    async def post(
+        self, path: str, body: Any, secret: bytes = SECRET, headers: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         kind: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
-        headers = {http.IDENTITY: sign(IDENTITY, secret)}
-        async with self._session.post("http://service/v1/firewall/scan", headers=headers, **kind) as response:
+        signed = {http.IDENTITY: sign(IDENTITY, secret)} | (headers or {})
+        async with self._session.post(f"http://service/v1/firewall/{path}", headers=signed, **kind) as response:
             self.headers = response.headers
             return response.status, await response.json()
 
@@ -103,3 +113,29 @@ async def test_no_verdict_is_never_an_allow(client: Client, error: Any, status: 
 async def test_a_stranger_is_refused_and_a_large_body_too(client: Client):
     assert 401 == (await client.scan({"input": "x"}, secret=b"guessed"))[0]
     assert 413 == (await client.scan({"input": "x" * 5000}))[0]
+
+
+CHAT = {"messages": [{"role": "system", "content": "evil"}, {"role": "user", "content": "hi"}], "inputs": ["fine"]}
+
+
+class TestVerdict:
+    async def test_a_gateways_request_is_judged_as_it_came_under_the_policy_that_came_with_it(self, client: Client):
+        client.world.policies.down = True
+        status, answer = await client.verdict(CHAT, FirewallPolicy(scan_system=True))
+        assert (200, BLOCK) == (status, msgspec.convert(answer | {"evidence": ["evil"]}, Verdict))
+        assert "evidence" not in answer
+        assert 0 == client.world.counted("without_policy")
+        assert 1 == client.world.counted("verdicts", origin="gateway", action="block", role="tool")
+
+    async def test_without_one_the_tenants_own_holds(self, client: Client):
+        assert "allow" == (await client.verdict(CHAT))[1]["action"]
+        client.world.policies.policies["acme"] = FirewallPolicy(scan_system=True)
+        assert "block" == (await client.verdict(CHAT))[1]["action"]
+
+    @pytest.mark.parametrize("body", [b"{", b"[]", b"\xff"])
+    async def test_a_body_that_cannot_be_read_is_the_requests_fault(self, client: Client, body: bytes):
+        assert (400, "BAD_REQUEST") == ((answer := await client.verdict(body))[0], answer[1]["error"]["code"])
+
+    async def test_no_verdict_is_never_an_allow(self, client: Client):
+        client.world.answers["hi"] = ScannerTimeoutError()
+        assert 504 == (await client.verdict(CHAT))[0]

@@ -132,6 +132,13 @@ async def test_a_rule_that_cannot_be_used_is_refused():
         await Shell().apply(FILE.replace(b'"small"', b'"gpt-9"'))
 
 
+async def test_a_price_of_a_model_that_does_not_exist_is_refused():
+    priced = FILE.replace(b'plan = "pro"', b'plan = "pro"\nprices.small = { input = 1, output = 2 }')
+    assert "acme" in await Shell().apply(priced)
+    with pytest.raises(RefusedError, match="prices: there is no model 'smal'"):
+        await Shell().apply(priced.replace(b"prices.small", b"prices.smal"))
+
+
 async def test_no_change_carries_a_secret():
     shell = Shell()
     await shell.apply(env={"KEY": "tell-nobody"})
