@@ -7,8 +7,9 @@ import pytest
 from redis.asyncio import Redis
 
 from libs.contracts import state
-from libs.contracts.state import FirewallPolicy, Quarantine, TenantPolicy
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine, TenantPolicy
 from libs.runtime.redis import RedisSettings, new_redis
+from services.firewall.adapters.redis_labels import RedisMarks, RedisSessions
 from services.firewall.adapters.redis_policies import RedisPolicies
 from services.firewall.adapters.redis_quarantines import RedisQuarantines
 from services.firewall.ports import StoreUnavailableError
@@ -53,6 +54,22 @@ async def test_a_quarantine_lies_under_the_shared_key_and_expires(redis: "Redis"
 async def test_a_quarantine_of_the_past_is_not_written(redis: "Redis"):
     await RedisQuarantines(redis, deadline_s=1).put("acme", "s-1", HOSTILE, now_ms=HOSTILE.until_ms)
     assert await redis.get(state.quarantine("acme", "s-1")) is None
+
+
+async def test_the_first_mark_stands_and_is_settled_within_its_time(redis: "Redis"):
+    marks = RedisMarks(redis, ttl_s=60, deadline_s=1)
+    first, later = FeedbackMark(event="first"), FeedbackMark(event="later")
+    assert [None, first] == [await marks.claim("k", first), await marks.claim("k", later)]
+    settled = FeedbackMark(event="first", published=True)
+    await marks.settle("k", settled)
+    assert settled == await marks.claim("k", later)
+    assert 0 < await redis.ttl("k") <= 60
+
+
+async def test_a_request_leads_to_its_session(redis: "Redis"):
+    await redis.set(state.session_alias("acme", "r-1"), "s-1")
+    sessions = RedisSessions(redis, deadline_s=1)
+    assert ["s-1", None] == [await sessions.of_alias(tenant, "r-1") for tenant in ("acme", "beta")]
 
 
 async def test_redis_away_is_one_error():
