@@ -278,7 +278,13 @@ class FeedbackReceived(msgspec.Struct, frozen=True, kw_only=True, tag="feedback.
 
 
 class VerdictReached(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.reached", tag_field="type"):
-    """The deep scan judged one exchange off the hot path. Topic `verdicts`. It carries no text of the exchange."""
+    """
+    The deep scan judged one exchange off the hot path. Topic `verdicts`. It carries no text of the exchange.
+
+    *score* is what *action* follows from. *first_score* is that of the scanner which gateways run, *second_score* that of the
+    second opinion alone, None where it was absent or not asked. *session_evidence* is what the session's suspicious passages
+    come to after this exchange, 0 where it added none: from 1 on the session is hostile.
+    """
 
     event_id: str
     tenant: str
@@ -290,6 +296,9 @@ class VerdictReached(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.rea
     category: str | None = None
     origin: Literal["tool_result", "answer", "prompt"] = "tool_result"
     quarantined_until_ms: int | None = None
+    first_score: float | None = None
+    second_score: float | None = None
+    session_evidence: float = 0.0
 
 
 class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.labelled", tag_field="type"):

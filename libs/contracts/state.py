@@ -21,6 +21,7 @@ TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
 MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
+QuarantineReason: TypeAlias = Literal["passage", "session"]
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -196,11 +197,17 @@ class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that turned hostile: its next hops are blocked or flagged until it expires."""
+    """
+    A session that turned hostile: its next hops are blocked or flagged until it expires.
+
+    *reason* says whether one passage sufficed or only all of the session's together; *request_id* is the exchange that tipped it.
+    """
 
     action: Literal["flag", "block"]
     category: str | None
     until_ms: int
+    reason: QuarantineReason = "passage"
+    request_id: str | None = None
 
 
 class FeedbackMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -278,6 +285,11 @@ def month_count(tenant: str, what: Literal["requests", "feedback"], month: str) 
 def quarantine(tenant: str, session_id: str) -> str:
     """Return the key of a `Quarantine`."""
     return f"ag:{{{tenant}}}:quarantine:{session_id}"
+
+
+def evidence(tenant: str, session_id: str) -> str:
+    """Return the key of the sorted set of a session's suspicious passages: digest → weight."""
+    return f"ag:{{{tenant}}}:evidence:{session_id}"
 
 
 def feedback_mark(tenant: str, session_id: str, source: str, subject: str = "") -> str:

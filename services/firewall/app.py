@@ -31,6 +31,7 @@ from services.firewall.consumer import DeepScan, decode
 from services.firewall.handlers import INSPECTOR, LABELLING, add_routes
 from services.firewall.labelling import Labelling
 from services.firewall.metrics import FirewallMetrics
+from services.firewall.opinions import Opinions
 from services.firewall.pipeline import Inspector
 
 log = structlog.get_logger(__name__)
@@ -124,9 +125,11 @@ async def _deep_scan(app: web.Application, config: FirewallConfig, stop: asyncio
 
 
 def _handler(app: web.Application, config: FirewallConfig) -> DeepScan:
+    inspector = _inspector(app, config, config.deep_scan_deadline_s)
     return DeepScan(
-        _inspector(app, config, config.deep_scan_deadline_s),
-        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s),
+        inspector,
+        Opinions(inspector),
+        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s, evidence_ms=config.evidence_s * 1_000),
         app[PUBLISHER],
         app[METRICS],
         concurrency=config.deep_scan_concurrency,

@@ -9,7 +9,7 @@ class FirewallMetrics:
     """Counters of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # Verdicts by where the text came from (`api`, `gateway`, `tool_result`, `answer`), what was said of it, and whose text decided.
+        # Verdicts by where the text came from (`api`, `gateway`, `tool_result`, `prompt`, `answer`), what was said of it, and whose text decided.
         self.verdicts = Counter("firewall_verdicts", "Verdicts.", ["origin", "action", "role"], registry=registry)
         # Scans that wait for the scanner: near its limit, the next ones are dropped.
         self.waiting_scans = Gauge("firewall_waiting_scans", "Scans in the queue.", registry=registry)

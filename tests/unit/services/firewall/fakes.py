@@ -1,6 +1,6 @@
 """Fakes of the ports of the firewall, and what tests share."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import msgspec
@@ -12,10 +12,11 @@ from libs.kafka.ports import PublishError
 from libs.scanner.scanner import FakeScanner, ScannerError
 from libs.scanner.text import Segment
 from libs.scanner.verdict import CLEAN, Band, Thresholds, Verdict
+from services.firewall.domain.evidence import HOSTILE, Clues, merged, total
 from services.firewall.labelling import Labelling
 from services.firewall.metrics import FirewallMetrics
 from services.firewall.pipeline import Inspector
-from services.firewall.ports import StoreUnavailableError
+from services.firewall.ports import Standing, StoreUnavailableError
 
 NOW_MS = 1_795_370_400_000
 CALIBRATED = Thresholds(default=Band(flag=0.5, block=0.9))
@@ -49,15 +50,34 @@ class FakePolicies:
 
 
 class FakeQuarantines:
+    """Time stands still: nothing expires."""
+
     def __init__(self) -> None:
         self.sessions: dict[tuple[str, str], Quarantine] = {}
+        self.evidence: dict[tuple[str, str], dict[str, float]] = {}
         self.down = False
 
-    async def put(self, tenant: str, session_id: str, quarantine: Quarantine, *, now_ms: int) -> None:
+    async def weigh(self, tenant: str, session_id: str, clues: Clues, hostile: Quarantine, *, now_ms: int) -> Standing:
         if self.down:
             raise StoreUnavailableError("down")
-        if quarantine.until_ms > now_ms:
-            self.sessions[tenant, session_id] = quarantine
+        key = (tenant, session_id)
+        before = self.evidence.get(key, {})
+        after = self.evidence[key] = merged(before, clues)
+        total_after = total(after.values())
+        new = total_after > total(before.values()) and total_after >= HOSTILE
+        if new:
+            self.sessions[key] = hostile
+        return Standing(evidence=total_after, quarantine=self.sessions.get(key), new=new)
+
+    async def release(self, tenant: str, session_id: str) -> Quarantine | None:
+        key = (tenant, session_id)
+        self.evidence[key] = dict.fromkeys(self.evidence.get(key, {}), 0.0)
+        return self.sessions.pop(key, None)
+
+    async def standing(self, tenant: str) -> AsyncIterator[tuple[str, Quarantine]]:
+        for (owner, session_id), quarantine in self.sessions.items():
+            if owner == tenant:
+                yield session_id, quarantine
 
 
 class FakeEvents:
