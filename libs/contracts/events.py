@@ -22,6 +22,7 @@ Strategy: TypeAlias = Literal[
     "round_robin",
     "fallback",
 ]
+Label: TypeAlias = Literal["false_positive", "missed_attack", "correct"]
 ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates"]
 Stage: TypeAlias = Literal["live", "canary", "shadow"]
 
@@ -300,6 +301,24 @@ class VerdictReached(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.rea
     session_evidence: float = 0.0
 
 
+class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.labelled", tag_field="type"):
+    """
+    A tenant said whether the firewall was right about a request, or about a session. Topic `verdicts`.
+
+    *event_id* is derived from (tenant, session, request): a subject has one label, and a retry is the same event. *labeller* is
+    the id of the key that said so; *request_id* None means the session as a whole.
+    """
+
+    event_id: str
+    tenant: str
+    session_id: str
+    label: Label
+    labelled_at_ms: int
+    request_id: str | None = None
+    labeller: str | None = None
+    comment: str | None = None
+
+
 class ControlChanged(msgspec.Struct, frozen=True, kw_only=True, tag="control.changed", tag_field="type"):
     """
     One entity of the routing policy changed. Topic `control` (compacted): the source of truth and the audit log.
@@ -360,7 +379,13 @@ class WeightsPublished(msgspec.Struct, frozen=True, kw_only=True, tag="weights.p
 
 
 Event: TypeAlias = (
-    RequestCompleted | TranscriptRecorded | FeedbackReceived | VerdictReached | ControlChanged | WeightsPublished
+    RequestCompleted
+    | TranscriptRecorded
+    | FeedbackReceived
+    | VerdictReached
+    | VerdictLabelled
+    | ControlChanged
+    | WeightsPublished
 )
 
 

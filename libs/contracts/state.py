@@ -56,13 +56,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How a tenant wants prompts scanned; thresholds None means those of the model card."""
+    """
+    How a tenant wants prompts scanned; thresholds None means those of the model card.
+
+    *may_train* allows the operator to export prompts that the tenant has labelled, to train the scanner with.
+    """
 
     mode: FirewallMode = "block"
     on_failure: Literal["open", "closed"] = "open"
     scan_system: bool = False
     flag_threshold: float | None = None
     block_threshold: float | None = None
+    may_train: bool = False
 
     def mode_for(self, *, asked: bool | None) -> FirewallMode:
         """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""

@@ -21,6 +21,8 @@ class FirewallMetrics:
         self.unscanned = Counter(
             "firewall_unscanned", "Texts without a verdict.", ["origin", "error"], registry=registry
         )
+        # What tenants say of verdicts; `repeated` had been said before.
+        self.labels = Counter("firewall_labels", "Labels.", ["label", "outcome"], registry=registry)
         # Sessions put in quarantine, repeated ones too.
         self.quarantined = Counter("firewall_quarantined", "Sessions put in quarantine.", registry=registry)
         # Scans judged by the default policy because Redis was away.

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from libs.contracts.state import FirewallPolicy, Quarantine
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine
 from services.firewall.domain.evidence import Clues
 
 
@@ -43,6 +43,23 @@ class Quarantines(Protocol):
 
     def standing(self, tenant: str) -> AsyncIterator[tuple[str, Quarantine]]:
         """Yield the id of each quarantined session of *tenant*, with its quarantine."""
+
+
+class Sessions(Protocol):
+    """What the gateway remembers about sessions."""
+
+    async def of_alias(self, tenant: str, alias: str) -> str | None:
+        """Return the session that a completion id or request id belongs to, or None; raises `StoreUnavailableError`."""
+
+
+class Marks(Protocol):
+    """The first label of each subject. Every method raises `StoreUnavailableError`."""
+
+    async def claim(self, key: str, mark: FeedbackMark) -> FeedbackMark | None:
+        """Put *mark* where there is none and return None; else change nothing and return the one that is there."""
+
+    async def settle(self, key: str, mark: FeedbackMark) -> None:
+        """Put *mark* in place of what was claimed: its event is durable."""
 
 
 class Events(Protocol):

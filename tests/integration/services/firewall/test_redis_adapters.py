@@ -9,9 +9,10 @@ from msgspec.structs import asdict
 from redis.asyncio import Redis
 
 from libs.contracts import state
-from libs.contracts.state import FirewallPolicy, Quarantine, TenantPolicy
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine, TenantPolicy
 from libs.runtime.redis import RedisSettings, new_redis
 from services.firewall import commands
+from services.firewall.adapters.redis_labels import RedisMarks, RedisSessions
 from services.firewall.adapters.redis_policies import RedisPolicies
 from services.firewall.adapters.redis_quarantines import RedisQuarantines
 from services.firewall.ports import StoreUnavailableError
@@ -97,6 +98,22 @@ def test_without_redis_a_command_says_so(capsys: pytest.CaptureFixture[str]):
     env = {"REDIS_URL": "redis://127.0.0.1:1/0", "REDIS_RETRIES": "0"}
     assert 1 == commands.main(["quarantines", "list", "--tenant", "acme"], env=env)
     assert "Redis does not answer" in capsys.readouterr().err
+
+
+async def test_the_first_mark_stands_and_is_settled_within_its_time(redis: "Redis"):
+    marks = RedisMarks(redis, ttl_s=60, deadline_s=1)
+    first, later = FeedbackMark(event="first"), FeedbackMark(event="later")
+    assert [None, first] == [await marks.claim("k", first), await marks.claim("k", later)]
+    settled = FeedbackMark(event="first", published=True)
+    await marks.settle("k", settled)
+    assert settled == await marks.claim("k", later)
+    assert 0 < await redis.ttl("k") <= 60
+
+
+async def test_a_request_leads_to_its_session(redis: "Redis"):
+    await redis.set(state.session_alias("acme", "r-1"), "s-1")
+    sessions = RedisSessions(redis, deadline_s=1)
+    assert ["s-1", None] == [await sessions.of_alias(tenant, "r-1") for tenant in ("acme", "beta")]
 
 
 async def test_redis_away_is_one_error():

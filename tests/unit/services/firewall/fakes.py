@@ -1,17 +1,19 @@
 """Fakes of the ports of the firewall, and what tests share."""
 
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from libs.contracts.events import TranscriptRecorded, VerdictReached
-from libs.contracts.state import FirewallPolicy, Quarantine
+from libs.contracts.events import TranscriptRecorded, VerdictLabelled, VerdictReached
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine
 from libs.kafka.ports import PublishError
 from libs.scanner.scanner import FakeScanner, ScannerError
 from libs.scanner.text import Segment
 from libs.scanner.verdict import CLEAN, Band, Thresholds, Verdict
 from services.firewall.domain.evidence import HOSTILE, Clues, merged, total
+from services.firewall.labelling import Labelling
 from services.firewall.metrics import FirewallMetrics
 from services.firewall.pipeline import Inspector
 from services.firewall.ports import Standing, StoreUnavailableError
@@ -80,7 +82,7 @@ class FakeQuarantines:
 
 class FakeEvents:
     def __init__(self) -> None:
-        self.verdicts: list[VerdictReached] = []
+        self.verdicts: list[Any] = []
         self.keys: list[tuple[str, bytes]] = []
         self.down = False
 
@@ -88,7 +90,37 @@ class FakeEvents:
         if self.down:
             raise PublishError("down")
         self.keys.append((topic, key))
-        self.verdicts.append(msgspec.json.decode(value, type=VerdictReached))
+        self.verdicts.append(msgspec.json.decode(value, type=VerdictReached | VerdictLabelled))
+
+
+class FakeSessions:
+    def __init__(self) -> None:
+        self.aliases: dict[tuple[str, str], str] = {}
+        self.down = False
+
+    async def of_alias(self, tenant: str, alias: str) -> str | None:
+        if self.down:
+            raise StoreUnavailableError("down")
+        return self.aliases.get((tenant, alias))
+
+
+class FakeMarks:
+    """Remembers claims; `forgets_to_settle` loses Redis between the claim and the end."""
+
+    def __init__(self) -> None:
+        self.marks: dict[str, FeedbackMark] = {}
+        self.forgets_to_settle = False
+
+    async def claim(self, key: str, mark: FeedbackMark) -> FeedbackMark | None:
+        if key in self.marks:
+            return self.marks[key]
+        self.marks[key] = mark
+        return None
+
+    async def settle(self, key: str, mark: FeedbackMark) -> None:
+        if self.forgets_to_settle:
+            raise StoreUnavailableError("down")
+        self.marks[key] = mark
 
 
 class World:
@@ -101,6 +133,8 @@ class World:
         self.registry = CollectorRegistry()
         self.metrics = FirewallMetrics(self.registry)
         self.inspector = Inspector(self.scanner, self.policies, self.metrics, calibrated=CALIBRATED, deadline_s=1)
+        self.sessions, self.marks, self.events = FakeSessions(), FakeMarks(), FakeEvents()
+        self.labelling = Labelling(self.sessions, self.marks, self.events, self.metrics, lambda: NOW_MS)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"firewall_{name}_total", labels) or 0.0
