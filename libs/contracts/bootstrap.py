@@ -8,6 +8,7 @@ The declarative policy file (TOML) that a gateway can start from and that `pytho
     [[tenants]]
     tenant = "acme"
     plan = "starter"
+    prices."gpt-4o-mini" = { input = 0.12, output = 0.48 }   # what a contract says, in dollars per million tokens
 
     [[keys]]
     tenant = "acme"
@@ -19,8 +20,15 @@ The declarative policy file (TOML) that a gateway can start from and that `pytho
     name = "cheap"
     strategy = "smart_cost"
     targets = [{ model = "gpt-4o-mini" }]
+
+    [[gates]]
+    tenant = "acme"
+    route = "cheap"                # a rule of this file; left out: every route without gates of its own
+    max_regression = { value = 0.02, window = "7d" }
+    require_shadow_before_live = true
 """
 
+import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -28,11 +36,24 @@ from typing import Any
 
 import msgspec
 
-from libs.contracts.state import TASK_PATTERN, TENANT_PATTERN, ApiKey, Plan, RoutingRule, TenantPolicy, secret_sha256
+from libs.contracts import gates
+from libs.contracts.events import Stage
+from libs.contracts.state import (
+    ANY_ROUTE,
+    TASK_PATTERN,
+    TENANT_PATTERN,
+    ApiKey,
+    OptimizationGates,
+    Plan,
+    RoutingRule,
+    TenantPolicy,
+    secret_sha256,
+)
 
 KEY_ID_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 RULE_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
 _RULE_IDS = uuid.UUID("5f3a5a3e-6a0c-4d5e-9d2e-0f3c4b8f7a10")
+_SET_BY_ROUTER = {"stage", "stage_reason", "stage_since_ms"}
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,13 +98,32 @@ class BootstrapRule(RoutingRule, frozen=True, kw_only=True, forbid_unknown_field
         return msgspec.convert(_only(self, RoutingRule) | {"rule_id": self.rule_id or derived}, RoutingRule)
 
 
+class BootstrapGates(OptimizationGates, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The gates of one *route* of *tenant*: a rule of the same file by name, or every route without gates of its own."""
+
+    tenant: str
+    route: str = ANY_ROUTE
+
+    def gates(self) -> OptimizationGates:
+        """Return the gates as they begin: in the shadow where that is required, else live."""
+        wanted = msgspec.convert(_only(self, OptimizationGates), OptimizationGates)
+        stage: Stage = "shadow" if wanted.require_shadow_before_live else "live"
+        return msgspec.structs.replace(wanted, stage=stage)
+
+    def route_id(self, declared: Iterable[BootstrapRule]) -> str:
+        """Return the id under which the gates are stored, given the rules of the file."""
+        ids = (rule.rule().rule_id for rule in declared if (rule.tenant, rule.name) == (self.tenant, self.route))
+        return next(ids, self.route)
+
+
 class Bootstrap(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Plans, tenants, keys and rules that should be in force; every list may be left out."""
+    """Plans, tenants, keys, rules and gates that should be in force; every list may be left out."""
 
     plans: list[Plan] = []
     tenants: list[TenantPolicy] = []
     keys: list[BootstrapKey] = []
     rules: list[BootstrapRule] = []
+    gates: list[BootstrapGates] = []
 
 
 def load(content: bytes) -> Bootstrap:
@@ -98,7 +138,10 @@ def load(content: bytes) -> Bootstrap:
         _check_key(key)
     _check_tenants(loaded)
     _check_tasks(loaded)
+    _check_prices(loaded)
     _check_unique(loaded)
+    for index, item in enumerate(loaded.gates):
+        _check_gates(item, raw["gates"][index], loaded)
     return msgspec.structs.replace(loaded, keys=[_attached(key, loaded.rules) for key in loaded.keys])
 
 
@@ -140,7 +183,12 @@ def _check_tenants(loaded: Bootstrap) -> None:
     for where, tenant in [*(("tenants", name) for name in declared), *(("keys", key.tenant) for key in loaded.keys)]:
         if not re.match(TENANT_PATTERN, tenant):
             raise BootstrapError(f"{where}: tenant {tenant!r}: use lower-case letters, digits, dash and underscore")
-    for where, tenant in [*(("keys", key.tenant) for key in loaded.keys), *(("rules", r.tenant) for r in loaded.rules)]:
+    owned = [
+        *(("keys", key.tenant) for key in loaded.keys),
+        *(("rules", rule.tenant) for rule in loaded.rules),
+        *(("gates", item.tenant) for item in loaded.gates),
+    ]
+    for where, tenant in owned:
         if tenant not in declared:
             raise BootstrapError(f"{where}: tenant {tenant!r} is not declared: add it under [[tenants]]")
 
@@ -153,6 +201,27 @@ def _check_tasks(loaded: Bootstrap) -> None:
             )
 
 
+def _check_prices(loaded: Bootstrap) -> None:
+    for tenant, model, price in ((t.tenant, *item) for t in loaded.tenants for item in t.prices.items()):
+        for field, value in msgspec.structs.asdict(price).items():
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise BootstrapError(
+                    f"tenants: {tenant}: prices.{model}.{field}: has to be dollars per million tokens, 0 or more"
+                )
+
+
+def _check_gates(item: BootstrapGates, raw: Mapping[str, Any], loaded: Bootstrap) -> None:
+    here = f"gates: {item.tenant}/{item.route}"
+    for field in _SET_BY_ROUTER & raw.keys():
+        raise BootstrapError(f"{here}: {field}: the router sets it: remove it")
+    if item.route != ANY_ROUTE and (item.tenant, item.route) not in {(rule.tenant, rule.name) for rule in loaded.rules}:
+        raise BootstrapError(f"{here}: no such rule: add it under [[rules]], or leave route out for every route")
+    try:
+        gates.check(item)
+    except gates.GateError as error:
+        raise BootstrapError(f"{here}: {error}") from error
+
+
 def _check_unique(loaded: Bootstrap) -> None:
     _unique("plans: name", (plan.name for plan in loaded.plans))
     _unique("tenants: tenant", (policy.tenant for policy in loaded.tenants))
@@ -162,6 +231,7 @@ def _check_unique(loaded: Bootstrap) -> None:
             raise BootstrapError(
                 f"rules: name {rule.name!r}: use letters, digits, dot, dash and underscore, at most 63"
             )
+    _unique("gates: route", (f"{item.tenant}/{item.route}" for item in loaded.gates))
     _unique("rules: name", (f"{rule.tenant}/{rule.name}" for rule in loaded.rules))
 
 

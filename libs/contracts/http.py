@@ -4,6 +4,8 @@ from typing import Literal, TypeAlias
 
 REQUEST_ID = "x-request-id"
 IDENTITY = "x-agent-gateway-identity"  # Signed tenant claims from the gateway to an owner service.
+FIREWALL_POLICY = "x-agent-gateway-firewall-policy"  # The `FirewallPolicy` (JSON) that a gateway wants a verdict under.
+FIREWALL_VERDICT_PATH = "/v1/firewall/verdict"
 
 SESSION_HEADERS = (
     "floopy-session-id",

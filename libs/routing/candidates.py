@@ -8,6 +8,7 @@ import msgspec
 from libs.contracts.events import Filtered, Strategy
 from libs.contracts.state import OptimizationGates, RoutingRule, TenantPolicy
 from libs.providers.catalogue import Model
+from libs.providers.overrides import priced
 
 Models: TypeAlias = Mapping[str, Model]
 
@@ -73,7 +74,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 def field_of(request: RoutingRequest, models: Models) -> Field:
     """
-    Return the strategy and the models that pass every constraint.
+    Return the strategy and the models that pass every constraint, at the tenant's own prices.
 
     Chains keep their order; otherwise the order is by model id, so that it never depends on how a list was written. Raises
     NoCandidateError.
@@ -85,7 +86,7 @@ def field_of(request: RoutingRequest, models: Models) -> Field:
     rule = request.rule
     filtered = tuple(_filtered(names, models, request))
     removed = {item.model for item in filtered}
-    passed = tuple(models[name] for name in names if name not in removed)
+    passed = tuple(priced(models[name], request.policy.prices) for name in names if name not in removed)
     if not passed:
         raise NoCandidateError(filtered)
     shares = {target.model: target.weight for target in rule.targets} if rule is not None else {}

@@ -50,6 +50,11 @@ class OnnxScanner:
         """Whether scans are answered."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def waiting(self) -> int:
+        """How many scans are in the queue."""
+        return self._jobs.qsize()
+
     def start(self) -> Thresholds:
         """Load the model (about a tenth of a second), start the thread, and return the bands that the model was calibrated for."""
         detector = self._build()

@@ -14,6 +14,7 @@ UNREAD_KEYS: Final = frozenset(
 )
 """Keys whose string is an identifier, a switch or media, as long as it is a single word: prose is read wherever it stands."""
 
+_SYSTEM_ONLY: Final[frozenset[Role]] = frozenset({"system"})
 _ALIASES: Final[Mapping[str, Role]] = {
     "system": "system",
     "developer": "system",
@@ -67,6 +68,11 @@ def extract(body: bytes, *, skip: frozenset[Role] = frozenset()) -> tuple[Segmen
     return tuple(
         segment for segment in _segments(_decode(body, _BODY_DECODER)) if segment.role not in skip and segment.text
     )
+
+
+def unscanned_roles(*, scan_system: bool) -> frozenset[Role]:
+    """Return the roles that a policy leaves out: the system prompt is its owner's unless they want it scanned too."""
+    return frozenset() if scan_system else _SYSTEM_ONLY
 
 
 def extract_answer(body: bytes) -> tuple[Segment, ...]:

@@ -1,7 +1,7 @@
 """Inspection: texts in, a verdict out by the tenant's limits, everything counted."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from libs.contracts.state import FirewallPolicy
 from libs.scanner.scanner import Scanner, ScannerError
@@ -9,6 +9,8 @@ from libs.scanner.text import Segment
 from libs.scanner.verdict import Thresholds, Verdict
 from services.firewall.metrics import FirewallMetrics
 from services.firewall.ports import Policies, StoreUnavailableError
+
+Origin: TypeAlias = Literal["api", "gateway", "tool_result", "answer", "prompt"]
 
 
 class Inspector:
@@ -45,15 +47,13 @@ class Inspector:
         """Return the bands that *policy* makes of the calibrated ones."""
         return self._calibrated.limited(policy.flag_threshold, policy.block_threshold)
 
-    async def inspect(
-        self, segments: Sequence[Segment], thresholds: Thresholds, *, origin: Literal["api", "tool_result", "answer"]
-    ) -> Verdict:
+    async def inspect(self, segments: Sequence[Segment], thresholds: Thresholds, *, origin: Origin) -> Verdict:
         """Return the verdict; raises a `ScannerError`, counted."""
         try:
             verdict = await self._scanner.scan(segments, thresholds, self._deadline_s)
         except ScannerError as error:
             self._metrics.unscanned.labels(origin, type(error).__name__).inc()
             raise
-        self._metrics.verdicts.labels(origin, verdict.action).inc()
+        self._metrics.verdicts.labels(origin, verdict.action, verdict.role).inc()
         self._metrics.scan_s.observe(verdict.took_us / 1e6)
         return verdict

@@ -24,6 +24,7 @@ from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
 from services.gateway.adapters.aiohttp_upstream import AiohttpUpstream
 from services.gateway.adapters.bootstrap_directory import read_bootstrap
+from services.gateway.adapters.fallback_firewall import FallbackFirewall
 from services.gateway.adapters.kafka_events import KafkaEvents
 from services.gateway.adapters.local_firewall import LocalFirewall
 from services.gateway.adapters.redis_changes import RedisChanges
@@ -31,6 +32,7 @@ from services.gateway.adapters.redis_directory import DirectorySettings, RedisDi
 from services.gateway.adapters.redis_hot_state import HotStateSettings, RedisHotState
 from services.gateway.adapters.redis_weights import RedisWeights
 from services.gateway.adapters.redis_wire import RedisWire, parse_address
+from services.gateway.adapters.remote_firewall import RemoteFirewall
 from services.gateway.config import GatewayConfig
 from services.gateway.domain.breaker import Breaker, BreakerSettings
 from services.gateway.domain.routing import Router
@@ -41,6 +43,7 @@ from services.gateway.pipeline.attempts import Attempts, AttemptSettings
 from services.gateway.pipeline.chat import ChatPipeline
 from services.gateway.pipeline.protection import Protection
 from services.gateway.pipeline.settlement import Settlement
+from services.gateway.ports import Firewall
 
 REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
 METRICS: web.AppKey[GatewayMetrics] = web.AppKey("metrics", GatewayMetrics)
@@ -48,7 +51,7 @@ WEIGHTS: web.AppKey[RedisWeights] = web.AppKey("weights", RedisWeights)
 CALLERS: web.AppKey[RedisDirectory] = web.AppKey("callers", RedisDirectory)
 HOT_STATE: web.AppKey[RedisHotState] = web.AppKey("hot_state", RedisHotState)
 EVENTS: web.AppKey[KafkaEvents] = web.AppKey("events", KafkaEvents)
-FIREWALL: web.AppKey[LocalFirewall] = web.AppKey("firewall", LocalFirewall)
+FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
 UPSTREAM: web.AppKey[AiohttpUpstream] = web.AppKey("upstream", AiohttpUpstream)
 
 
@@ -138,9 +141,32 @@ async def _changes(app: web.Application, stop: asyncio.Event) -> None:
 async def _firewall(app: web.Application, config: GatewayConfig) -> AsyncIterator[None]:
     scanner = OnnxScanner()
     thresholds = await asyncio.to_thread(scanner.start)
-    app[FIREWALL] = LocalFirewall(scanner, thresholds, config.scan.deadline_s)
-    yield
+    app[METRICS].watch_scanner(lambda: scanner.waiting)
+    degrade = app[METRICS].degrade
+    local = LocalFirewall(scanner, thresholds, config.scan.deadline_s, degrade)
+    if config.firewall.url is None:
+        app[FIREWALL] = local
+        yield
+    else:
+        remote = _remote_firewall(config, config.firewall.url)
+        app[FIREWALL] = FallbackFirewall(remote, local, _firewall_breaker(config), time.monotonic, degrade)
+        yield
+        await remote.close()
     await asyncio.to_thread(scanner.close)
+
+
+def _remote_firewall(config: GatewayConfig, url: str) -> RemoteFirewall:
+    secret = config.internal_secret.reveal().encode()
+    return RemoteFirewall(url, secret, deadline_s=config.firewall.deadline_s, epoch_s=epoch_s)
+
+
+def _firewall_breaker(config: GatewayConfig) -> Breaker:
+    settings = config.firewall
+    return Breaker(
+        BreakerSettings(
+            failures=settings.breaker_failures, open_s=settings.breaker_open_s, max_open_s=settings.breaker_max_open_s
+        )
+    )
 
 
 async def _upstream(app: web.Application) -> AsyncIterator[None]:

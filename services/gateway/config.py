@@ -38,6 +38,20 @@ class ScanSettings(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.25
 
 
+class FirewallSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The firewall service as a scanner in front of the gateway's own."""
+
+    url: Annotated[
+        str | None, Meta(description="Firewall service that scans prompts; without, only this process does.")
+    ] = None
+    deadline_s: Annotated[float, Meta(gt=0, description="Longest wait for its verdict before this process scans.")] = (
+        0.02
+    )
+    breaker_failures: Annotated[int, Meta(ge=1, description="Failures in a row after which it is left alone.")] = 5
+    breaker_open_s: Annotated[float, Meta(gt=0, description="How long at first; it doubles.")] = 1.0
+    breaker_max_open_s: Annotated[float, Meta(gt=0, description="How long at most.")] = 10.0
+
+
 class GatewayConfig(ServiceConfig, frozen=True, kw_only=True):
     """What the gateway is told."""
 
@@ -48,6 +62,7 @@ class GatewayConfig(ServiceConfig, frozen=True, kw_only=True):
     journal: JournalSettings = JournalSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     scan: ScanSettings = ScanSettings()
+    firewall: FirewallSettings = FirewallSettings()
     bootstrap_file: Annotated[
         Path | None, Meta(description="Policy file (TOML) whose keys are valid where Redis does not know them.")
     ] = None

@@ -1,10 +1,11 @@
 """Every metric of the gateway, declared once."""
 
+from collections.abc import Callable
 from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from libs.contracts.events import RequestCompleted, Timings
+from libs.contracts.events import FirewallVerdict, RequestCompleted, Timings
 from libs.kafka.publisher import JournaledPublisher
 from libs.runtime.metrics import LATENCY_BUCKETS_S
 
@@ -38,8 +39,10 @@ class GatewayMetrics:
         # Tokens and money by what really served.
         self.tokens = Counter("gateway_tokens", "Tokens.", ["provider", "model", "bucket"], registry=registry)
         self.cost = Counter("gateway_cost_micro_usd", "Micro-dollars.", ["provider", "model"], registry=registry)
-        # Firewall verdicts; `error` is where the fail policy decided.
-        self.firewall = Counter("gateway_firewall", "Verdicts.", ["action"], registry=registry)
+        # Firewall verdicts by the role whose text decided and by who scanned; `error` is where the fail policy decided.
+        self.firewall = Counter("gateway_firewall", "Verdicts.", ["action", "role", "scanner"], registry=registry)
+        # Scans that wait for this process's scanner: near its limit, the next ones are dropped.
+        self.waiting_scans = Gauge("gateway_waiting_scans", "Scans in the queue.", registry=registry)
         # Work done with less than everything: which dependency was missed.
         self.degraded = Counter("gateway_degraded", "Degradations.", ["what"], registry=registry)
         # Events on disk that Kafka does not have yet: grows while Kafka is away.
@@ -56,6 +59,10 @@ class GatewayMetrics:
         for why in publisher.dropped:
             self.dropped.labels(why).set_function(partial(publisher.dropped.__getitem__, why))
 
+    def watch_scanner(self, waiting: Callable[[], int]) -> None:
+        """Tell how many scans are *waiting* whenever somebody looks."""
+        self.waiting_scans.set_function(waiting)
+
     def degrade(self, what: str) -> None:
         """Count one request or task that had to do without *what*."""
         self.degraded.labels(what).inc()
@@ -68,7 +75,7 @@ class GatewayMetrics:
         for attempt in event.attempts:
             self._add(self.attempts, (attempt.provider, attempt.model, attempt.outcome))
         if event.firewall is not None:
-            self._add(self.firewall, (event.firewall.action,))
+            self._add(self.firewall, _labels(event.firewall))
         if event.provider is not None and event.model is not None:
             self._count_use(event, event.provider, event.model)
 
@@ -97,3 +104,7 @@ class GatewayMetrics:
         if child is None:
             child = self._children[counter, labels] = counter.labels(*labels)
         child.inc(amount)
+
+
+def _labels(verdict: FirewallVerdict) -> tuple[str, str, str]:
+    return verdict.action, verdict.role or "none", verdict.scanner or "none"

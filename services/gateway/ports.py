@@ -1,7 +1,7 @@
 """What the gateway needs from outside: one protocol per role, and the values that cross it."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -82,11 +82,18 @@ class ScanFailedError(Exception):
     """The firewall gave no verdict in time; the tenant's fail policy decides."""
 
 
+class Scanned(msgspec.Struct, frozen=True, kw_only=True):
+    """A verdict and who gave it."""
+
+    verdict: Verdict
+    scanner: Literal["local", "remote"]
+
+
 class Firewall(Protocol):
     """The firewall's judgement of a request body."""
 
-    async def scan(self, body: bytes, policy: FirewallPolicy) -> Verdict:
-        """Return the verdict on every text in *body*; raises `ScanFailedError`."""
+    async def scan(self, body: bytes, tenant: str, policy: FirewallPolicy) -> Scanned:
+        """Return the verdict on every text in *body* that the tenant's *policy* wants scanned; raises `ScanFailedError`."""
 
 
 class UpstreamTimeoutError(Exception):

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from libs.contracts.gates import DAY_MS
 from libs.contracts.state import ANY_ROUTE, OptimizationGates, RoutingRule
 from services.router.control import Control, Order, Outcome
 from services.router.domain import rules
 from services.router.domain.entities import Decide, gates_ref, rule_ref
-from services.router.domain.gates import DAY_MS, at_stage, window_ms
+from services.router.domain.gates import at_stage, window_ms
 from services.router.domain.promotion import Step, next_step
 from services.router.domain.refusals import RefusedError
 from services.router.domain.verification import Route, Verification, verify

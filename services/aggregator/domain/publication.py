@@ -8,6 +8,7 @@ import msgspec
 from libs.contracts.events import ModelEstimates, WeightsPublished
 from libs.contracts.state import POOL, TenantPolicy
 from libs.providers.catalogue import Model
+from libs.providers.overrides import all_priced
 from libs.routing import pool as pooling
 from libs.routing.operations import with_operations
 from libs.routing.phases import phase_of, source_weights
@@ -115,4 +116,5 @@ def _estimates(
         now_day=edition.now_day,
     )
     since_day = edition.now_day - ceil(policy.routing.half_life_days)
-    return with_operations(estimates, recent(statistics.operations, since_day=since_day), knowledge.models)
+    models = all_priced(knowledge.models, policy.prices)
+    return with_operations(estimates, recent(statistics.operations, since_day=since_day), models)

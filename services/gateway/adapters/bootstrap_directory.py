@@ -1,4 +1,4 @@
-"""Keys, plans, policies and rules from the policy file: what a gateway knows before, or without, Redis."""
+"""Keys, plans, policies, rules and gates from the policy file: what a gateway knows before, or without, Redis."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,5 +39,6 @@ def _callers(declared: Bootstrap, env: Mapping[str, str]) -> dict[str, Caller]:
                 policy=policy,
                 plan=plans.get(policy.plan, Plan(name=policy.plan)),
                 rules={rule.rule().rule_id: rule.rule() for rule in declared.rules if rule.tenant == key.tenant},
+                gates={g.route_id(declared.rules): g.gates() for g in declared.gates if g.tenant == key.tenant},
             )
     return callers

@@ -8,6 +8,7 @@ import structlog
 from libs.contracts.events import Decision, Status
 from libs.contracts.http import REQUEST_ID
 from libs.contracts.state import CachedAnswer
+from libs.providers.overrides import priced
 from services.gateway.domain.accounting import BYTES_PER_TOKEN, estimated_usage
 from services.gateway.domain.assembly import as_stream
 from services.gateway.domain.errors import RefusedError
@@ -137,7 +138,7 @@ class ChatPipeline:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
         mode = policy.firewall.mode_for(asked=prepared.options.security_enabled)
-        verdict = await self._protection.verdict(trace.body, policy.firewall, mode)
+        verdict = await self._protection.verdict(trace.body, policy, mode)
         trace.laps.scan_us = self._lap_us(begin_ns)
         if trace.verdict is None or verdict.action == "block":
             trace.verdict = verdict
@@ -167,7 +168,8 @@ class ChatPipeline:
             served = await self._attempts.first_answer(self._router.order(decision), order)
         finally:
             trace.laps.upstream_us = self._lap_us(begin_ns)
-        trace.model, trace.provider, trace.price = served.model.id, served.model.provider, served.model.price
+        trace.model, trace.provider = served.model.id, served.model.provider
+        trace.price = priced(served.model, trace.caller.policy.prices).price
         trace.laps.first_byte_us = self._lap_us(trace.started_ns) if stream else None
         return self._streamed(trace, prepared, served) if stream else self._whole(trace, served)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from libs.contracts.events import FirewallVerdict
-from libs.contracts.state import FirewallMode, FirewallPolicy, Quarantine
+from libs.contracts.state import FirewallMode, FirewallPolicy, Quarantine, TenantPolicy
 from services.gateway.domain.errors import RefusedError
 from services.gateway.ports import Firewall, ScanFailedError
 
@@ -17,19 +17,23 @@ class Protection:
         self._firewall = firewall
         self._degrade = degrade
 
-    async def verdict(self, body: bytes, policy: FirewallPolicy, mode: FirewallMode) -> FirewallVerdict:
+    async def verdict(self, body: bytes, policy: TenantPolicy, mode: FirewallMode) -> FirewallVerdict:
         """Return what becomes of the request; `block` only in mode `block`, `error` where the scan failed open."""
         if mode == "off":
             return FirewallVerdict(action="off")
         try:
-            found = await self._firewall.scan(body, policy)
+            scanned = await self._firewall.scan(body, policy.tenant, policy.firewall)
         except ScanFailedError:
             self._degrade("firewall")
             return FirewallVerdict(action="error")
-        action = "flag" if found.action == "block" and mode == "flag" else found.action
-        category = None if found.category == "none" else found.category
+        found = scanned.verdict
         return FirewallVerdict(
-            action=action, score=found.score, category=category, role=found.role, took_us=found.took_us
+            action="flag" if found.action == "block" and mode == "flag" else found.action,
+            score=found.score,
+            category=None if found.category == "none" else found.category,
+            role=found.role,
+            took_us=found.took_us,
+            scanner=scanned.scanner,
         )
 
 

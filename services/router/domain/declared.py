@@ -1,14 +1,15 @@
 """From a declared policy to orders: which entity should become what, given what it is."""
 
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
 from libs.contracts.bootstrap import Bootstrap
-from libs.contracts.state import RoutingRule
-from services.router.domain import keys, rules
+from libs.contracts.state import OptimizationGates, RoutingRule, TenantPolicy
+from services.router.domain import gates, keys, rules
 from services.router.domain.changes import same
-from services.router.domain.entities import Decide, Entity, Ref, StoredKey, ref_to, rule_ref
+from services.router.domain.entities import Decide, Entity, Ref, StoredKey, gates_ref, ref_to, rule_ref
+from services.router.domain.refusals import RefusedError
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,23 +36,46 @@ def wishes(
     """
     entities: list[Entity] = [*declared.plans, *declared.tenants]
     for entity in entities:
-        yield Wish(ref=ref_to(entity), name=ref_to(entity).entity_id, decide=_always(entity))
+        yield Wish(ref=ref_to(entity), name=ref_to(entity).entity_id, decide=_always(entity, models))
+    taken_over: dict[str | None, str] = {}
     for item in declared.rules:
         rule = item.rule()
         known = next((r.rule_id for r in existing_rules(item.tenant) if r.name == rule.name), rule.rule_id)
+        taken_over[rule.rule_id] = known
         rule = msgspec.structs.replace(rule, rule_id=known)
         yield Wish(ref=rule_ref(item.tenant, known), name=rule.name, decide=_rule(rule, models, now_ms))
+    for of_route in declared.gates:
+        route_id = of_route.route_id(declared.rules)
+        ref = gates_ref(of_route.tenant, taken_over.get(route_id, route_id))
+        yield Wish(ref=ref, name=of_route.route, decide=_gates(of_route.gates(), now_ms))
     for key in declared.keys:
-        wanted = keys.stored(key.api_key(), key.digest(env))
+        attached = msgspec.structs.replace(key.api_key(), rule_id=taken_over.get(key.rule_id, key.rule_id))
+        wanted = keys.stored(attached, key.digest(env))
         yield Wish(ref=ref_to(wanted), name=key.key_id, decide=_key(wanted))
 
 
-def _always(entity: Entity) -> Decide:
-    return lambda _before, _others: entity
+def _always(entity: Entity, models: Container[str] | None) -> Decide:
+    def decide(_before: Entity | None, _others: Sequence[Entity]) -> Entity:
+        unknown = [name for name in _priced(entity) if models is not None and name not in models]
+        if unknown:
+            raise RefusedError(f"prices: there is no model {unknown[0]!r}: GET /v1/models lists them", param="prices")
+        return entity
+
+    return decide
+
+
+def _priced(entity: Entity) -> Iterable[str]:
+    return entity.prices if isinstance(entity, TenantPolicy) else ()
 
 
 def _key(wanted: StoredKey) -> Decide:
     return lambda before, _others: keys.brought_in_line(wanted, before if isinstance(before, StoredKey) else None)
+
+
+def _gates(wanted: OptimizationGates, now_ms: int) -> Decide:
+    return lambda before, _others: gates.placed(
+        wanted, before if isinstance(before, OptimizationGates) else None, now_ms=now_ms
+    )
 
 
 def _rule(wanted: RoutingRule, models: Container[str] | None, now_ms: int) -> Decide:

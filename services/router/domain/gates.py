@@ -1,21 +1,16 @@
 """Optimisation gates as clients write and read them."""
 
-import math
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
+from libs.contracts import gates as limits
 from libs.contracts.events import Stage
 from libs.contracts.state import ANY_ROUTE, Bound, OptimizationGates
 from services.router.domain.changes import version_of
 from services.router.domain.refusals import RefusedError
-
-HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-MAX_WINDOW_DAYS = 90
-_WINDOW = re.compile(r"([1-9]\d{0,3})([hd])")
-_SHARES = ("confidence_threshold", "max_outcome_variance", "max_cost_drop_without_validation", "canary_share")
 
 
 class BoundDraft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,10 +42,8 @@ def written(draft: Draft, current: OptimizationGates | None, *, now_ms: int) -> 
     """
     Return *draft* in force after *current*; raises `RefusedError` naming the field at fault.
 
-    What only the router sets may come back with a draft and is ignored. A route that newly has to pass through the shadow
-    begins there; one that does not have to is live, whatever the watch has seen of it before.
+    What only the router sets may come back with a draft and is ignored.
     """
-    _check(draft)
     gates = OptimizationGates(
         max_regression=_bound(draft.max_regression),
         max_cost_increase=_bound(draft.max_cost_increase),
@@ -61,6 +54,18 @@ def written(draft: Draft, current: OptimizationGates | None, *, now_ms: int) -> 
         require_shadow_before_live=draft.require_shadow_before_live,
         canary_share=draft.canary_share,
     )
+    with _refusing():
+        limits.check(gates)
+    return placed(gates, current, now_ms=now_ms)
+
+
+def placed(gates: OptimizationGates, current: OptimizationGates | None, *, now_ms: int) -> OptimizationGates:
+    """
+    Return *gates* with the route at the stage that follows from *current*.
+
+    A route that newly has to pass through the shadow begins there; one that does not have to is live, whatever the watch has
+    seen of it before.
+    """
     before = current or OptimizationGates()
     if gates.require_shadow_before_live and not before.require_shadow_before_live:
         return at_stage(gates, "shadow", reason="require_shadow_before_live was set", now_ms=now_ms)
@@ -87,34 +92,19 @@ def read_route(query: Mapping[str, str]) -> str:
     return query.get("route_id") or ANY_ROUTE
 
 
-def window_ms(window: str, *, param: str = "window") -> int:
-    """Return the milliseconds of `24h` or `7d`; raises `RefusedError` naming *param*."""
-    found = _WINDOW.fullmatch(window)
-    length_ms = int(found[1]) * (HOUR_MS if found[2] == "h" else DAY_MS) if found else 0
-    if not 0 < length_ms <= MAX_WINDOW_DAYS * DAY_MS:
-        raise RefusedError(f"{param}: use hours or days up to {MAX_WINDOW_DAYS}d, as in 24h or 7d", param=param)
-    return length_ms
-
-
-def _check(draft: Draft) -> None:
-    for name in ("max_regression", "max_cost_increase"):
-        bound = getattr(draft, name)
-        if bound is not None:
-            _check_number(f"{name}.value", bound.value, at_most=1.0 if name == "max_regression" else math.inf)
-            window_ms(bound.window, param=f"{name}.window")
-    for name in _SHARES:
-        value = getattr(draft, name)
-        if value is not None:
-            _check_number(name, value, at_most=1.0)
-    if draft.min_samples_before_promotion is not None:
-        _check_number("min_samples_before_promotion", draft.min_samples_before_promotion, at_most=math.inf)
-
-
-def _check_number(name: str, value: float, *, at_most: float) -> None:
-    if not (math.isfinite(value) and 0 <= value <= at_most):
-        bound = "" if at_most == math.inf else f" and at most {at_most:g}"
-        raise RefusedError(f"{name}: has to be 0 or more{bound}", param=name)
+def window_ms(window: str) -> int:
+    """Return the milliseconds of `24h` or `7d`; raises `RefusedError` naming the parameter `window`."""
+    with _refusing():
+        return limits.window_ms(window)
 
 
 def _bound(draft: BoundDraft | None) -> Bound | None:
     return None if draft is None else Bound(value=draft.value, window=draft.window)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    try:
+        yield
+    except limits.GateError as error:
+        raise RefusedError(str(error), param=error.field) from error

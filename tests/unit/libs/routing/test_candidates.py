@@ -3,7 +3,7 @@
 import pytest
 
 from libs.contracts.events import Filtered, Strategy
-from libs.contracts.state import RoutingRule, RuleTarget, TenantPolicy
+from libs.contracts.state import RoutingRule, RuleTarget, TenantPolicy, TokenPrice
 from libs.routing.candidates import NoCandidateError, Requirements, field_of
 from tests.unit.libs.routing.builders import a_model, a_request, catalogue
 
@@ -94,3 +94,11 @@ def test_weights_of_a_rule_come_along() -> None:
         strategy="weighted", targets=(RuleTarget(model="able", weight=3.0), RuleTarget(model="plain", weight=1.0))
     )
     assert {"able": 3.0, "plain": 1.0} == field_of(a_request(rule=rule), MODELS).shares
+
+
+def test_candidates_carry_the_tenants_own_price():
+    policy = TenantPolicy(tenant="acme", prices={"able": TokenPrice(input=9.0, output=9.0)})
+    field = field_of(a_request(policy=policy), MODELS)
+    assert {"able": 9.0, "plain": 1.0, "seeing": 1.0} == {
+        model.id: model.price.fresh_input for model in field.models if model.price is not None
+    }

@@ -77,6 +77,7 @@ async def test_a_full_queue_refuses_at_once(scanner: OnnxScanner, held: HeldDete
     await asyncio.to_thread(held.begun.acquire, timeout=10)
     waiting = [asyncio.create_task(scanner.scan(HELLO, THRESHOLDS, 10)) for _ in range(2)]
     await asyncio.sleep(0)
+    assert 2 == scanner.waiting
     with pytest.raises(ScannerBusyError):
         await scanner.scan(HELLO, THRESHOLDS, 10)
     held.go.set()

@@ -30,6 +30,7 @@ from services.gateway.ports import (
     Found,
     Lookup,
     ScanFailedError,
+    Scanned,
     Settled,
     UpstreamCall,
 )
@@ -118,11 +119,11 @@ class FakeFirewall:
         self.verdict = verdict
         self.shown: list[bytes] = []
 
-    async def scan(self, body: bytes, policy: FirewallPolicy) -> Verdict:
+    async def scan(self, body: bytes, tenant: str, policy: FirewallPolicy) -> Scanned:
         self.shown.append(body)
         if self.verdict is None:
             raise ScanFailedError
-        return self.verdict
+        return Scanned(verdict=self.verdict, scanner="local")
 
 
 class FakeEvents:

@@ -24,7 +24,7 @@ async def test_a_served_request_counts_tokens_money_attempts_and_time():
     assert 2.0 == value(world, "gateway_upstream_attempts_total", provider="p", model="a", outcome="ok")
     assert 2.0 == value(world, "gateway_requests_total", status="ok", http_status="200", cache="off")
     assert 2.0 == value(world, "gateway_stage_seconds_count", stage="overhead")
-    assert 2.0 == value(world, "gateway_firewall_total", action="allow")
+    assert 2.0 == value(world, "gateway_firewall_total", action="allow", role="user", scanner="local")
 
 
 async def test_failures_and_degradations_are_told_apart():

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from libs.contracts.state import POOL, RoutingPolicy, TenantPolicy
+from libs.contracts.state import POOL, RoutingPolicy, TenantPolicy, TokenPrice
 from libs.routing.operations import Operations
 from libs.routing.pool import Pool
 from libs.routing.statistics import MICRO, Cell, Moments
@@ -79,3 +79,11 @@ def test_a_task_that_everybody_left_leaves_the_pool():
     pool = publication.next_pool(Pool(), {"chat": {"acme": evidence}}, KNOWLEDGE.priors, KNOWLEDGE.models)
     assert {"chat"} == pool.tasks.keys()
     assert {} == publication.next_pool(pool, {"chat": {}}, KNOWLEDGE.priors, KNOWLEDGE.models).tasks
+
+
+def test_a_model_that_was_not_called_is_expected_to_cost_what_the_tenant_would_pay_for_it():
+    seen = Operations(requests=10, fresh_input=10_000, output=1_000, cost_micro_usd=14_000)
+    statistics = TenantStatistics(tasks={"chat": TaskStatistics(operations={("m1", DAY): seen})})
+    own = TenantPolicy(tenant="acme", prices={"m2": TokenPrice(input=2.0, output=8.0)})
+    costs = [weights(statistics, policy).tasks["chat"]["m2"].cost_micro_usd for policy in (POLICY, own)]
+    assert [1_400.0, 2_800.0] == costs

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from libs.contracts.bootstrap import BootstrapError
-from libs.contracts.state import secret_sha256
+from libs.contracts.state import ANY_ROUTE, secret_sha256
 from services.gateway.adapters.bootstrap_directory import read_bootstrap
 
 FILE = """
@@ -21,6 +21,9 @@ plan = "unlisted"
 [[rules]]
 tenant = "acme"
 name = "cheap"
+[[gates]]
+tenant = "acme"
+require_shadow_before_live = true
 [[keys]]
 tenant = "acme"
 key_id = "one"
@@ -53,6 +56,14 @@ async def test_a_declared_key_is_a_caller_with_its_plan_and_rules(file: Path):
         caller.plan.monthly_requests,
         [rule.name for rule in caller.rules.values()],
     )
+
+
+async def test_declared_gates_hold_for_their_tenant_and_begin_in_the_shadow(file: Path):
+    directory = read_bootstrap(file, {"ACME_KEY": "sk-1"})
+    one, two = [await directory.find(secret_sha256(secret)) for secret in ("sk-1", "sk-2")]
+    assert one is not None
+    assert two is not None
+    assert ({ANY_ROUTE: "shadow"}, {}) == ({route: gates.stage for route, gates in one.gates.items()}, two.gates)
 
 
 async def test_a_plan_that_is_not_listed_is_unlimited(file: Path):

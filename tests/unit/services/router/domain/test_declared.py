@@ -9,7 +9,8 @@ from libs.contracts.bootstrap import load
 from libs.contracts.state import Plan, RoutingRule, TenantPolicy
 from services.router.control import Control, Order
 from services.router.domain.declared import wishes
-from services.router.domain.entities import Entity, Ref, StoredKey
+from services.router.domain.entities import Entity, Ref, StoredKey, gates_ref
+from services.router.domain.gates import at_stage
 from services.router.domain.keys import revoked
 from services.router.domain.refusals import RefusedError
 from services.router.domain.rules import pin
@@ -131,7 +132,47 @@ async def test_a_rule_that_cannot_be_used_is_refused():
         await Shell().apply(FILE.replace(b'"small"', b'"gpt-9"'))
 
 
+async def test_a_price_of_a_model_that_does_not_exist_is_refused():
+    priced = FILE.replace(b'plan = "pro"', b'plan = "pro"\nprices.small = { input = 1, output = 2 }')
+    assert "acme" in await Shell().apply(priced)
+    with pytest.raises(RefusedError, match="prices: there is no model 'smal'"):
+        await Shell().apply(priced.replace(b"prices.small", b"prices.smal"))
+
+
 async def test_no_change_carries_a_secret():
     shell = Shell()
     await shell.apply(env={"KEY": "tell-nobody"})
     assert b"tell-nobody" not in msgspec.json.encode(shell.log.changes)
+
+
+GATES = b"""
+[[gates]]
+tenant = "acme"
+route = "cheap"
+max_cost_increase = { value = 0.1 }
+require_shadow_before_live = true
+"""
+
+
+async def test_declared_gates_hold_for_the_rule_in_force_and_begin_in_the_shadow():
+    shell = Shell()
+    other = RoutingRule(rule_id="made-by-hand", name="cheap", default_model="small")
+    await shell.becomes(Ref(tenant="acme", kind="rule", entity_id="made-by-hand"), other)
+    assert "cheap" in await shell.apply(FILE + GATES)
+    (gates,) = (await shell.control.gates("acme")).items()
+    assert ("made-by-hand", "shadow") == (gates[0], gates[1].stage)
+    assert "made-by-hand" == (await shell.key()).rule_id
+
+
+async def test_a_route_that_has_moved_on_stays_where_it_is():
+    shell = Shell()
+    await shell.apply(FILE + GATES)
+    rule_id = (await shell.rule()).rule_id
+    moved = at_stage((await shell.control.gates("acme"))[rule_id], "canary", reason="watched", now_ms=9)
+    await shell.becomes(gates_ref("acme", rule_id), moved)
+    assert [] == await shell.apply(FILE + GATES)
+    assert ["cheap"] == await shell.apply(FILE + GATES.replace(b"0.1", b"0.2"))
+    assert ("canary", 9) == (
+        (found := (await shell.control.gates("acme"))[rule_id]).stage,
+        found.stage_since_ms,
+    )
