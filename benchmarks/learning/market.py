@@ -11,7 +11,7 @@ from benchmarks.learning.tenants import Tenant, Visit, draw_tenant, ratings, req
 from benchmarks.learning.world import Floats, World
 from libs.routing.candidates import Requirements, RoutingRequest
 from libs.routing.credit import Hop, SessionRecord
-from libs.routing.operations import Operations, pooled_cost_factors, pooled_operations
+from libs.routing.operations import Operations
 from libs.routing.pool import fit, pooled
 from libs.routing.selection import seed_of
 from libs.routing.selector import Selector
@@ -140,12 +140,9 @@ class Market:
                 )
                 charged[task][member.tenant.name] = member.operations[task]
         loosen = self.settings.loosen or (lambda task: task)
-        tasks = {task: loosen(pooled(found)) for task, found in evidence.items()}
-        costs = {task: pooled_operations(found) for task, found in charged.items()}
+        tasks = {task: loosen(pooled(found, charged[task])) for task, found in evidence.items()}
         return Common(
             pool=fit(tasks, self.world.priors, self.world.models),
-            charged=costs,
-            factors=pooled_cost_factors(charged, self.world.models),
             raw={task: _total(found.values()) for task, found in evidence.items()},
         )
 

@@ -10,7 +10,8 @@ from benchmarks.learning.world import World
 from libs.contracts.events import ModelEstimates, WeightsPublished
 from libs.contracts.state import RoutingPolicy, TenantPolicy
 from libs.routing.credit import Credit, Hop, SessionRecord, contributions
-from libs.routing.operations import Operations, cost_factors, with_operations
+from libs.routing.costs import expected_costs
+from libs.routing.operations import Operations, with_operations
 from libs.routing.phases import phase_of, source_weights
 from libs.routing.pool import Pool, PooledTask
 from libs.routing.posterior import estimates
@@ -39,11 +40,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Common(msgspec.Struct, kw_only=True):
-    """What all tenants know together: the pool, what models charged by task and overall, and the plain sums of ratings."""
+    """What all tenants know together: the pool, and the plain sums of ratings."""
 
     pool: Pool = Pool()
-    charged: dict[str, dict[str, Operations]] = {}
-    factors: dict[str, float] = {}
     raw: dict[str, Evidence] = {}
 
 
@@ -91,12 +90,10 @@ class Member:
         )
 
     def _estimates(self, common: Common) -> dict[str, dict[str, ModelEstimates]]:
-        charged = common.charged if self.settings.shares_pool else {}
-        factors = common.factors or cost_factors(self.operations, self.world.models)
+        pool = common.pool if self.settings.shares_pool else Pool()
+        costs = expected_costs(self.operations, pool.ratios, pool.usage, self.world.models)
         return {
-            task: with_operations(
-                found, self.operations[task], self.world.models, others=charged.get(task), factors=factors
-            )
+            task: with_operations(found, self.operations[task], costs=costs.get(task))
             for task, found in self._believe(self, common).items()
         }
 

@@ -145,7 +145,9 @@ def _without_privacy(task: PooledTask) -> PooledTask:
         source: {model: msgspec.structs.replace(cell, sessions=MIN_SESSIONS) for model, cell in found.items()}
         for source, found in task.cells.items()
     }
-    return PooledTask(cells=cells, speakers=dict.fromkeys(task.speakers, crowd))
+    return msgspec.structs.replace(
+        task, cells=cells, speakers=dict.fromkeys(task.speakers, crowd), callers=dict.fromkeys(task.callers, crowd)
+    )
 
 
 def _drift(world: World, seed: int) -> Figures:

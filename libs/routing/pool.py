@@ -6,10 +6,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from libs.contracts.events import Usage
 from libs.providers.catalogue import Model
+from libs.routing.costs import Ratio, pooled_ratios
 from libs.routing.day0_belief import day0_belief
 from libs.routing.mixed import Learned, Prior, Seen, learn
-from libs.routing.pooled_cells import PooledCell, PooledTask, enough, pooled
+from libs.routing.operations import average_usage
+from libs.routing.pooled_cells import MIN_TENANTS, PooledCell, PooledTask, enough, pooled
 from libs.routing.priors import Priors
 from libs.routing.statistics import SOURCES
 
@@ -35,7 +38,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
 
     *levels* (source → task) are what a source's scores lie above the benchmark's level, *heard* (task → model) what is left.
     *similarity* (task → task) is how qualities of one model go together. *trust* is how far benchmarks have proved to exaggerate
-    (below 0) or to play down, with the variance of that.
+    (below 0) or to play down, with the variance of that. *ratios* are what charges lie off the price list, and *usage* the
+    average request, by task.
     """
 
     tasks: dict[str, PooledTask] = {}
@@ -44,6 +48,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     similarity: dict[str, dict[str, float]] = {}
     trust: float = 0.0
     trust_variance: float | None = None
+    ratios: dict[str, dict[str, Ratio]] = {}
+    usage: dict[str, Usage] = {}
 
 
 def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Model]) -> Pool:
@@ -55,7 +61,7 @@ def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Mo
     """
     known = {task: found for task, found in sorted(tasks.items()) if found.cells}
     if not known or not models:
-        return Pool(tasks=dict(tasks))
+        return Pool(tasks=dict(tasks), ratios=pooled_ratios(tasks, models), usage=_usage(tasks))
     prior = day0_belief(tuple(known), priors, models.values(), level_variance=LEVEL_VARIANCE)
     seen = _seen(known, list(models))
     published = np.array([[found.published(model) for model in models] for found in known.values()])
@@ -78,7 +84,19 @@ def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Mo
         },
         trust=learned.trust,
         trust_variance=learned.trust_variance,
+        ratios=pooled_ratios(tasks, models),
+        usage=_usage(tasks),
     )
+
+
+def _usage(tasks: Mapping[str, PooledTask]) -> dict[str, Usage]:
+    """Return the average request of each task that enough tenants have sent."""
+    averages = {
+        task: average_usage(found.charged.values())
+        for task, found in tasks.items()
+        if len(frozenset().union(*found.callers.values())) >= MIN_TENANTS
+    }
+    return {task: average for task, average in averages.items() if average is not None}
 
 
 def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> Seen:

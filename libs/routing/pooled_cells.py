@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from libs.routing.operations import Operations, summed
 from libs.routing.statistics import SOURCES, Evidence, FeedbackSource, Sums
 
 NOISE: dict[FeedbackSource, float] = {"session": 0.08, "auto": 0.22, "manual": 0.20}  # Variance of one session's score.
@@ -59,11 +60,18 @@ class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
     """
     The cells of one task: source → model → cell, also those too small to be published.
 
-    *speakers* (model → hashes of names) tell how many tenants there are behind several cells together.
+    *speakers* (model → hashes of names) tell how many tenants there are behind several cells together. *charged* are sums over
+    requests by model, *callers* the tenants behind them.
     """
 
     cells: dict[str, dict[str, PooledCell]] = {}
     speakers: dict[str, frozenset[int]] = {}
+    charged: dict[str, Operations] = {}
+    callers: dict[str, frozenset[int]] = {}
+
+    def operations(self) -> dict[str, Operations]:
+        """Return the sums over requests of the models that enough tenants have called."""
+        return {model: sums for model, sums in self.charged.items() if enough_callers([self], model)}
 
     def published(self, model: str) -> bool:
         """Say whether enough tenants and sessions stand behind *model*, by all sources, for its cells to leave the pool."""
@@ -91,8 +99,15 @@ def enough(tasks: Iterable[PooledTask], models: Iterable[str]) -> bool:
     return len(speakers) >= MIN_TENANTS and sessions >= MIN_SESSIONS
 
 
-def pooled(contributions: Mapping[str, Evidence]) -> PooledTask:
-    """Return the cells of one task from tenant → evidence of those that contribute."""
+def enough_callers(tasks: Iterable[PooledTask], model: str) -> bool:
+    """Say whether enough tenants have called *model* on *tasks* taken together."""
+    return len(frozenset().union(*(task.callers.get(model, frozenset()) for task in tasks))) >= MIN_TENANTS
+
+
+def pooled(
+    contributions: Mapping[str, Evidence], charges: Mapping[str, Mapping[str, Operations]] | None = None
+) -> PooledTask:
+    """Return one task's pool from tenant → evidence, and tenant → model → sums over requests, of those that contribute."""
     gathered: dict[FeedbackSource, dict[str, list[Sums]]] = {source: {} for source in SOURCES}
     speakers: dict[str, set[int]] = {}
     for tenant, evidence in sorted(contributions.items()):
@@ -107,7 +122,20 @@ def pooled(contributions: Mapping[str, Evidence]) -> PooledTask:
             if by_model
         },
         speakers={model: frozenset(found) for model, found in sorted(speakers.items())},
+        **_charged(charges or {}),
     )
+
+
+def _charged(charges: Mapping[str, Mapping[str, Operations]]) -> dict[str, dict[str, object]]:
+    gathered: dict[str, dict[int, Operations]] = {}
+    for tenant, operations in sorted(charges.items()):
+        for model, seen in operations.items():
+            if seen.requests or seen.errors:
+                gathered.setdefault(model, {})[_hash(tenant)] = seen
+    return {
+        "charged": {model: summed(found.values()) for model, found in sorted(gathered.items())},
+        "callers": {model: frozenset(found) for model, found in sorted(gathered.items())},
+    }
 
 
 def _hash(tenant: str) -> int:

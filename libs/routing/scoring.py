@@ -14,12 +14,13 @@ UNKNOWN = ModelEstimates(benchmark=Estimate(mean=0.5, variance=0.02))
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's score in [0, 1] with its variance, and the utility it comes to after cost and latency."""
+    """One model's score in [0, 1] and the utility it comes to after cost and latency, each with its variance."""
 
     scores: SourceScores
     score: float
     utility: float
     variance: float
+    utility_variance: float
     samples: float
     latency_ms: float | None
     cost_usd: float | None
@@ -81,6 +82,8 @@ def _scored(
         (weights.benchmark, item.benchmark),
     ]
     score = sum(weight * part.mean for weight, part in parts)
+    # Sources see the same model: what is unknown of it is unknown to all of them.
+    variance = sum(weight * part.variance**0.5 for weight, part in parts) ** 2
     penalty = policy.cost_weight * (cost or 0.0) + policy.latency_weight * (latency_ms or 0.0) / 1000
     return Scored(
         scores=SourceScores(
@@ -88,7 +91,8 @@ def _scored(
         ),
         score=score,
         utility=score - penalty,
-        variance=sum(weight * weight * part.variance for weight, part in parts),
+        variance=variance,
+        utility_variance=variance + (policy.cost_weight * item.cost_deviation_micro_usd / MICRO) ** 2,
         samples=sum((part.samples for part in (item.session, item.auto, item.manual) if part is not None), 0.0),
         latency_ms=latency_ms,
         cost_usd=cost,

@@ -1,0 +1,130 @@
+"""What a request to each model is likely to cost, from what was charged: models differ from the price list more than they differ in price."""
+
+from collections.abc import Iterable, Mapping
+from math import exp, log
+
+import msgspec
+import numpy as np
+
+from libs.contracts.events import Usage
+from libs.providers.catalogue import Model, cost_micro_usd
+from libs.routing.day0_belief import compound
+from libs.routing.mixed import Floats, Prior, Seen, learn
+from libs.routing.operations import Cost, Operations, average_usage
+from libs.routing.pooled_cells import PooledTask, enough_callers
+
+MODEL_VARIANCE = 0.6  # Of the logarithm of how far a model's charges lie off its list price, on all tasks alike.
+TASK_VARIANCE = 0.1  # Of the same on one task.
+LEVEL_VARIANCE = 1.0  # Of how far the charges of one task lie off together: its requests are longer than the average one.
+REQUEST_VARIANCE = 0.5  # Of one request's charge, as a share of the mean charge, squared.
+TENANT_VARIANCE = 0.05  # Of how much tenants differ on one model.
+ELSEWHERE = ""  # Stands for all tasks on which too few tenants called a model.
+
+
+class Ratio(msgspec.Struct, frozen=True, kw_only=True):
+    """The logarithm of what a model charged over what it lists for an average request, from so many *requests*."""
+
+    log: float
+    requests: float
+
+
+Ratios = Mapping[str, Mapping[str, Ratio]]  # By task and model.
+Charges = Mapping[str, Mapping[str, Operations]]  # By task and model.
+
+
+def ratios(charged: Charges, models: Mapping[str, Model]) -> dict[str, dict[str, Ratio]]:
+    """Return how far charges lie off the price list; models without a price, a request or a charge are left out."""
+    found: dict[str, dict[str, Ratio]] = {}
+    for task, operations in charged.items():
+        average = average_usage(operations.values())
+        for name, seen in operations.items():
+            listed = _listed(models.get(name), average)
+            if listed and seen.cost_micro_usd > 0:
+                ratio = Ratio(log=log(seen.cost_micro_usd / seen.requests / listed), requests=seen.requests)
+                found.setdefault(task, {})[name] = ratio
+    return found
+
+
+def pooled_ratios(tasks: Mapping[str, PooledTask], models: Mapping[str, Model]) -> dict[str, dict[str, Ratio]]:
+    """Return the ratios of all tenants together; what too few of them called on one task only counts with the model's other such tasks."""
+    known = ratios({task: found.charged for task, found in tasks.items()}, models)
+    apart = {
+        task: {name: ratio for name, ratio in by_model.items() if enough_callers([tasks[task]], name)}
+        for task, by_model in known.items()
+    }
+    together = {name: _merged(name, known, apart, tasks) for name in models}
+    apart[ELSEWHERE] = {name: ratio for name, ratio in together.items() if ratio is not None}
+    return {task: by_model for task, by_model in apart.items() if by_model}
+
+
+def expected_costs(
+    own: Charges, pool: Ratios, usage: Mapping[str, Usage], models: Mapping[str, Model]
+) -> dict[str, dict[str, Cost]]:
+    """
+    Return the expected charge by task of *own* and model.
+
+    *own* are the tenant's charges, *pool* the ratios of all tenants and *usage* their average request by task. The scale is the
+    tenant's own average request, before its first one the pool's; a task that nobody has an average of has no entry. It is the
+    median that is expected: a model that may be cheap is worth the one call that settles it.
+    """
+    tasks = (*own, *(task for task in pool if task not in own))
+    priced = [name for name, model in models.items() if model.price is not None]
+    if not tasks or not priced:
+        return {}
+    seen = _seen((pool, ratios(own, models)), tasks, priced)
+    learned = learn(_prior(len(tasks), len(priced)), seen)
+    found: dict[str, dict[str, Cost]] = {}
+    for t, (task, operations) in enumerate(own.items()):
+        mine = average_usage(operations.values())
+        average = mine or usage.get(task)
+        if average is not None:
+            off = np.exp(learned.qualities[t] + learned.levels[0 if mine is None else 1, t])
+            doubt = np.sqrt(learned.covariance[:, t, t])
+            found[task] = {
+                name: _cost(float(factor) * _listed(models[name], average), float(deviation))
+                for name, factor, deviation in zip(priced, off, doubt, strict=True)
+            }
+    return found
+
+
+def _cost(micro_usd: float, doubt: float) -> Cost:
+    return Cost(micro_usd=micro_usd, deviation=doubt * micro_usd)
+
+
+def _prior(tasks: int, models: int) -> Prior:
+    nothing = np.zeros((tasks, models))
+    return Prior(
+        means=nothing,
+        similarity=compound(tasks, MODEL_VARIANCE, TASK_VARIANCE),
+        doubt=np.ones(models),
+        standing=nothing,
+        level_variance=LEVEL_VARIANCE,
+        trust_variance=1.0,
+    )
+
+
+def _seen(sources: tuple[Ratios, Ratios], tasks: tuple[str, ...], models: list[str]) -> Seen:
+    """Return the ratios of the pool and of the tenant as the mixed model's two sources."""
+    shape = (len(sources), len(tasks), len(models))
+    means, precision = np.zeros(shape), np.zeros(shape)
+    for s, (source, between) in enumerate(zip(sources, (TENANT_VARIANCE, 0.0), strict=True)):
+        for t, task in enumerate(tasks):
+            for m, name in enumerate(models):
+                ratio = source.get(task, {}).get(name)
+                if ratio is not None:
+                    means[s, t, m] = ratio.log
+                    precision[s, t, m] = 1.0 / (REQUEST_VARIANCE / ratio.requests + between)
+    return Seen(means=means, precision=precision)
+
+
+def _merged(name: str, known: Ratios, apart: Ratios, tasks: Mapping[str, PooledTask]) -> Ratio | None:
+    """Return one ratio for all tasks on which *name* is not published, None where too few called it even so."""
+    rest = {task: found[name] for task, found in known.items() if name in found and name not in apart[task]}
+    if not enough_callers([tasks[task] for task in rest], name):
+        return None
+    requests = sum(ratio.requests for ratio in rest.values())
+    return Ratio(log=sum(ratio.requests * ratio.log for ratio in rest.values()) / requests, requests=requests)
+
+
+def _listed(model: Model | None, average: Usage | None) -> float:
+    return cost_micro_usd(model.price, average) if model and model.price and average else 0.0
