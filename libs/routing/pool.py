@@ -98,7 +98,7 @@ def _audible(tasks: dict[str, PooledTask], models: list[str]) -> dict[str, Poole
     """
     while True:
         together = set(_together(tasks, models))
-        usable = {task: {m for m in models if m in together or found.published(m)} for task, found in tasks.items()}
+        usable = {task: {m for m in models if m in together or m in found.published} for task, found in tasks.items()}
         kept = {
             task: found.by_sources([source for source in found.cells if found.is_loud(source, usable[task])])
             for task, found in tasks.items()
@@ -110,7 +110,7 @@ def _audible(tasks: dict[str, PooledTask], models: list[str]) -> dict[str, Poole
 
 def _together(tasks: Mapping[str, PooledTask], models: list[str]) -> list[str]:
     """Return the models that have enough behind their unpublished cells taken together."""
-    return [m for m in models if enough([found for found in tasks.values() if not found.published(m)], [m])]
+    return [m for m in models if enough([found for found in tasks.values() if m not in found.published], [m])]
 
 
 def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> tuple[Seen, Flags]:
@@ -122,7 +122,7 @@ def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> tuple[Seen, Fla
     for s, source in enumerate(SOURCES):
         for t, found in enumerate(tasks.values()):
             for m, model in enumerate(models):
-                cell, apart = found.cells.get(source, {}).get(model), found.published(model)
+                cell, apart = found.cells.get(source, {}).get(model), model in found.published
                 if cell is not None and (apart or model in together):
                     means[s, t, m], precision[s, t, m] = cell.sums.mean, cell.precision(source)
                     tenants[s, t, m], merged[s, t, m] = cell.tenants, not apart

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 
 import msgspec
 
@@ -60,7 +61,7 @@ class PooledCell(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
+class PooledTask(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
     What all tenants know of one task: source → model → cell, also those too small to be used.
 
@@ -75,18 +76,21 @@ class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
     callers: dict[str, frozenset[int]] = {}
     usage: Usage | None = None
 
+    @cached_property
     def operations(self) -> dict[str, Operations]:
-        """Return the sums over requests of the models that enough tenants have called."""
+        """Sums over requests of the models that enough tenants have called."""
         return {model: sums for model, sums in self.charged.items() if enough_callers([self], [model])}
 
-    def published(self, model: str) -> bool:
-        """Say whether enough tenants and sessions stand behind *model*, by all sources, for its cells to leave the pool."""
-        return enough([self], [model])
+    @cached_property
+    def published(self) -> frozenset[str]:
+        """Models whose cells may leave the pool: enough tenants and sessions stand behind each, by all sources."""
+        spoken = {model for found in self.cells.values() for model in found}
+        return frozenset(model for model in spoken if enough([self], [model]))
 
     def cell(self, source: FeedbackSource, model: str) -> PooledCell | None:
         """Return the cell if it may be used, else None: the caller backs off to what is known of the model elsewhere."""
         found = self.cells.get(source, {}).get(model)
-        return found if found is not None and self.published(model) else None
+        return found if found is not None and model in self.published else None
 
     def is_loud(self, source: str, models: Collection[str]) -> bool:
         """Say whether enough tenants and sessions stand behind what *source* says of *models* together."""

@@ -128,7 +128,7 @@ def _estimates(
 ) -> dict[str, dict[str, ModelEstimates]]:
     pool, models = knowledge.pool, knowledge.models
     if not statistics.tasks or not models:
-        return dict.fromkeys(statistics.tasks, {})
+        return {task: {} for task in statistics.tasks}
     cells = {task: found.evidence for task, found in statistics.tasks.items()}
     believed = estimates(cells, pool, knowledge.priors, models, policy=policy, now_day=now_day)
     own = {task: _charges(found, policy, now_day) for task, found in statistics.tasks.items()}
@@ -140,4 +140,4 @@ def _estimates(
 
 
 def _others(task: str, pool: Pool) -> dict[str, Operations]:
-    return pool.tasks[task].operations() if task in pool.tasks else {}
+    return pool.tasks[task].operations if task in pool.tasks else {}

@@ -85,7 +85,7 @@ def test_a_ratio_needs_a_price_a_charge_and_an_average() -> None:
 def test_too_few_tenants_or_requests_leave_neither_ratios_nor_usage_nor_operations(count: int, requests: int) -> None:
     pool = a_pool(count, 4.0, requests=requests)
     assert ({}, {}) == (pool.ratios, pool.usage)
-    assert {} == pool.tasks["chat"].operations()
+    assert {} == pool.tasks["chat"].operations
 
 
 def test_small_charges_of_several_tasks_count_where_together_they_are_enough() -> None:
