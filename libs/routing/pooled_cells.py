@@ -133,37 +133,42 @@ def pooled(
     contributions: Mapping[str, Evidence], charges: Mapping[str, Mapping[str, Operations]] | None = None
 ) -> PooledTask:
     """Return one task's pool from tenant → evidence, and tenant → model → sums over requests, of those that contribute."""
-    gathered: dict[FeedbackSource, dict[str, dict[int, Sums]]] = {source: {} for source in SOURCES}
+    gathered: dict[FeedbackSource, dict[str, dict[str, Sums]]] = {source: {} for source in SOURCES}
     for tenant, evidence in sorted(contributions.items()):
         for (model, source), sums in evidence.items():
             if sums.n > 0:
-                gathered[source].setdefault(model, {})[_hash(tenant)] = sums
+                gathered[source].setdefault(model, {})[tenant] = sums
     spoken = {source: dict(sorted(by_model.items())) for source, by_model in gathered.items() if by_model}
     called = _called(charges or {})
+    hashes = {tenant: _hash(tenant) for tenant in {*contributions, *(charges or ())}}
     return PooledTask(
         cells={
             s: {model: _cell(list(parts.values())) for model, parts in found.items()} for s, found in spoken.items()
         },
-        speakers={s: {model: frozenset(parts) for model, parts in found.items()} for s, found in spoken.items()},
+        speakers={s: _behind(found, hashes) for s, found in spoken.items()},
         charged={model: _fair(parts.values()) for model, parts in called.items()},
-        callers={model: frozenset(parts) for model, parts in called.items()},
+        callers=_behind(called, hashes),
         usage=_usage(called),
     )
 
 
-def _called(charges: Mapping[str, Mapping[str, Operations]]) -> dict[str, dict[int, Operations]]:
+def _behind(parts: Mapping[str, Iterable[str]], hashes: Mapping[str, int]) -> dict[str, frozenset[int]]:
+    return {model: frozenset(hashes[tenant] for tenant in tenants) for model, tenants in parts.items()}
+
+
+def _called(charges: Mapping[str, Mapping[str, Operations]]) -> dict[str, dict[str, Operations]]:
     """Return model → tenant → sums; a tenant that a model never answered says nothing of it."""
-    gathered: dict[str, dict[int, Operations]] = {}
+    gathered: dict[str, dict[str, Operations]] = {}
     for tenant, operations in sorted(charges.items()):
         for model, seen in operations.items():
             if seen.requests > 0:
-                gathered.setdefault(model, {})[_hash(tenant)] = seen
+                gathered.setdefault(model, {})[tenant] = seen
     return dict(sorted(gathered.items()))
 
 
-def _usage(called: Mapping[str, Mapping[int, Operations]]) -> Usage | None:
+def _usage(called: Mapping[str, Mapping[str, Operations]]) -> Usage | None:
     """Return the average request of all models together."""
-    by_tenant: dict[int, list[Operations]] = {}
+    by_tenant: dict[str, list[Operations]] = {}
     for parts in called.values():
         for tenant, seen in parts.items():
             by_tenant.setdefault(tenant, []).append(seen)
@@ -174,8 +179,12 @@ def _fair(parts: Iterable[Operations]) -> Operations:
     """Return the sum of *parts*, none with more than its share of the requests, nor with more errors than requests."""
     found = list(parts)
     cap = cap_of([(seen.requests, 1) for seen in found])
-    shares = [scaled(seen, min(1.0, cap / seen.requests)) for seen in found]
-    return summed(msgspec.structs.replace(seen, errors=min(seen.errors, seen.requests)) for seen in shares)
+    return summed(_at_most(seen, cap) for seen in found)
+
+
+def _at_most(seen: Operations, cap: float) -> Operations:
+    kept = seen if seen.requests <= cap else scaled(seen, cap / seen.requests)
+    return kept if kept.errors <= kept.requests else msgspec.structs.replace(kept, errors=kept.requests)
 
 
 def _hash(tenant: str) -> int:

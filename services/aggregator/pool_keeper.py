@@ -100,7 +100,10 @@ class PoolKeeper:
             found = await self._statistics.of_tenant(tenant, tasks) if tasks else None
             for task, statistics in (found.tasks if found else {}).items():
                 contributions[task][tenant] = contribution(statistics, policy, day_of(now_ms))
-        pool = next_pool(read.pool, contributions, self._knowledge.priors, self._knowledge.models)
+        # Beside the loop: with many tenants it takes longer than a rating may wait.
+        pool = await asyncio.to_thread(
+            next_pool, read.pool, contributions, self._knowledge.priors, self._knowledge.models
+        )
         if pool != read.pool and not await self._store.replace(read, pool):
             log.warning("pool.contended")
             return False
