@@ -10,7 +10,6 @@ from libs.routing.priors import VARIANCE, Priors, prior_of
 
 MODEL_VARIANCE = 0.015  # Of how much better a model is than benchmarks say, on all tasks alike.
 TASK_VARIANCE = 0.015  # Of how much better it is on one task than on others.
-COMMON_LEVEL_VARIANCE = 0.1  # Of how far all scores lie off benchmarks, which never say how good "good" is.
 TRUST_VARIANCE = 0.25  # Of how much too far apart benchmarks put models, relative to `SPREAD`.
 
 
@@ -26,7 +25,6 @@ def day0_belief(tasks: Sequence[str], priors: Priors, models: Iterable[Model], *
         doubt=doubt,
         standing=means - means.mean(axis=1, keepdims=True),
         level_variance=level_variance,
-        common_level_variance=COMMON_LEVEL_VARIANCE,
         trust_variance=TRUST_VARIANCE,
     )
 

@@ -17,9 +17,8 @@ class Prior(msgspec.Struct, frozen=True, kw_only=True):
     What is believed before the evidence, of T tasks and M models.
 
     *means* (T × M) are what to expect; a model's quality has the covariance *similarity* (T × T) times its *doubt* (M), or
-    *covariance* (M × T × T) where given; *standing* (T × M) is where benchmarks see a model. *trust_variance* says how far
-    benchmarks may exaggerate or play down; all scores may lie off together by *common_level_variance*, those of one source on
-    one task by *level_variance* more. Without the common part, a few models that do well everywhere look good, where all may be.
+    *covariance* (M × T × T) where given; *standing* (T × M) is where benchmarks see a model. *level_variance* and *trust_variance* say how far all scores of a source may lie off together, and
+    how far benchmarks may exaggerate or play down.
     """
 
     means: Floats
@@ -28,7 +27,6 @@ class Prior(msgspec.Struct, frozen=True, kw_only=True):
     standing: Floats
     level_variance: float
     trust_variance: float
-    common_level_variance: float = 0.0
     covariance: Floats | None = None
 
     def blocks(self) -> Floats:
@@ -97,13 +95,8 @@ def _common(prior: Prior, precision: Floats, surplus: Floats, covariance: Floats
     right = np.zeros(size + 1)
     right[:size] = (precision * surplus - np.einsum("stum,um->stm", pulled, heard)).sum(axis=2).ravel()
     right[size] = (standing * (heard - total * np.einsum("mtu,um->tm", covariance, heard))).sum()
-    normal[:size, :size] += _compound_inverse(size, prior.common_level_variance, prior.level_variance)
+    normal[np.arange(size), np.arange(size)] += 1.0 / prior.level_variance
     normal[size, size] += 1.0 / prior.trust_variance
     inverse = np.linalg.inv(normal)
     found = inverse @ right
     return found[:size].reshape(sources, tasks), float(found[size]), float(inverse[size, size])
-
-
-def _compound_inverse(size: int, shared: float, own: float) -> Floats:
-    """Return the inverse of the covariance of *size* values with *shared* variance in common and *own* each (Sherman–Morrison)."""
-    return np.asarray(np.eye(size) / own - shared / (own * (own + size * shared)))

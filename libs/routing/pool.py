@@ -20,7 +20,7 @@ __all__ = ["Heard", "Pool", "PooledCell", "PooledTask", "fit", "pooled"]
 Flags = NDArray[np.bool_]
 Counts = NDArray[np.int_]
 
-LEVEL_VARIANCE = 0.03  # How far the scores of one source on one task may lie off the benchmark's level together.
+LEVEL_VARIANCE = 0.1  # How far the scores of one source on one task may lie off the benchmark's level together.
 ROUNDS = 6  # Of learning how tasks resemble each other.
 PSEUDO_MODELS = 8.0  # Models' worth of the belief that no two tasks resemble each other more than others.
 

@@ -19,7 +19,7 @@ from libs.routing.statistics import SOURCES, Cell, Evidence, FeedbackSource, Mom
 OWN_MODEL_VARIANCE = 0.001  # Of how much better a model is for this tenant than for others, on all of its tasks alike.
 OWN_TASK_VARIANCE = 0.004  # The same on one task.
 SOURCE_VARIANCE = 0.002  # Of how much better one source sees a model than the others do.
-LEVEL_VARIANCE = 0.03  # How far a rater's harshness may move all models of a task together.
+LEVEL_VARIANCE = 0.05  # How far a rater's harshness may move all models of a task together.
 PSEUDO_NOISE = 20.0  # Sessions' worth of `NOISE` in the noise estimated from the data.
 
 
