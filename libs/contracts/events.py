@@ -348,11 +348,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """
-    What is known of one model on one task; a source without evidence is None.
-
-    *cost_deviation_micro_usd* is the standard deviation of the belief in *cost_micro_usd*, not of single charges.
-    """
+    """What is known of one model on one task; a source without evidence is None."""
 
     benchmark: Estimate
     session: Estimate | None = None
@@ -360,7 +356,6 @@ class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     manual: Estimate | None = None
     latency_ms: float | None = None
     cost_micro_usd: float | None = None
-    cost_deviation_micro_usd: float = 0.0
     error_rate: float | None = None
 
 
