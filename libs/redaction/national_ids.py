@@ -88,7 +88,7 @@ NATIONAL_IDS: Final = (
     ),
     NationalId(digits=11, shape=_shape(r"\d{2} ?\d{3} ?\d{3} ?\d{3}"), is_valid=idnr.is_valid),  # Germany
     NationalId(  # France
-        digits=13,
+        digits=8,  # What follows the letter of a Corsican, whose department is 2A or 2B.
         shape=_shape(r"[12] ?\d{2} ?\d{2} ?(?:\d{2}|2[ABab]) ?\d{3} ?\d{3} ?\d{2}"),
         is_valid=nir.is_valid,
     ),

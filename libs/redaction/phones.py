@@ -34,10 +34,10 @@ _WORDS: Final = (
     r"(?<![a-z])(?:tel|fax|cell|mob|sms|call[ ](?:me|us|him|her|them))(?![a-z])",
 )
 NAMES: Final = re.compile(
-    rf"(?i)(?:{'|'.join(_WORDS)})(?![a-z])(?:[ _\-]?(?:number|nummer|num[eé]ro|número|no|nr)\b)?"
+    rf"(?i)(?<!\[)(?:{'|'.join(_WORDS)})(?![a-z])(?:[ _\-]?(?:number|nummer|num[eé]ro|número|no|nr)\b)?"
     r"(?:[ ](?:is|at|on)\b)?[^0-9A-Za-z\n]{0,5}\Z"
 )
-"""What makes the digits right after it a telephone number."""
+"""What makes the digits right after it a telephone number; a placeholder does not."""
 STEMS: Final = (
     *("phone", "mob", "whatsapp", "tel", "fax", "cell", "sms", "call", "handynummer", "rufnummer", "portable"),
     *("movil", "móvil", "celular", "télé"),

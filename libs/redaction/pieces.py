@@ -18,10 +18,7 @@ _LONGEST_KEY: Final = 16_384
 
 
 def pieces(text: str) -> Iterator[str]:
-    """Yield *text* in order and whole; a short one is one piece."""
-    if len(text) <= USUAL:
-        yield text
-        return
+    """Yield *text* in order and whole."""
     start = 0
     while start < len(text):
         end = cut(text, start)
