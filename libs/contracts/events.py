@@ -22,7 +22,7 @@ Strategy: TypeAlias = Literal[
     "round_robin",
     "fallback",
 ]
-ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates"]
+ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates", "priors"]
 Stage: TypeAlias = Literal["live", "canary", "shadow"]
 
 

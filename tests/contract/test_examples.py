@@ -9,6 +9,7 @@ from libs.contracts import topics
 from libs.contracts.events import ControlChanged, Decision, Event, FeedbackReceived, RequestCompleted, WeightsPublished
 from libs.contracts.state import OptimizationGates, Plan, RoutingRule, TenantPolicy
 from libs.contracts.topics import Topic
+from libs.routing.priors import Priors
 from tests.contract.examples import ROOT, Example, examples
 
 ENTITIES: dict[str, type[msgspec.Struct]] = {
@@ -16,6 +17,7 @@ ENTITIES: dict[str, type[msgspec.Struct]] = {
     "policy": TenantPolicy,
     "rule": RoutingRule,
     "gates": OptimizationGates,
+    "priors": Priors,
 }
 
 each_example = pytest.mark.parametrize("example", examples(), ids=str)
