@@ -22,6 +22,7 @@ Strategy: TypeAlias = Literal[
     "round_robin",
     "fallback",
 ]
+Label: TypeAlias = Literal["false_positive", "missed_attack", "correct"]
 ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates", "priors"]
 Stage: TypeAlias = Literal["live", "canary", "shadow"]
 
@@ -277,7 +278,13 @@ class FeedbackReceived(msgspec.Struct, frozen=True, kw_only=True, tag="feedback.
 
 
 class VerdictReached(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.reached", tag_field="type"):
-    """The deep scan judged one exchange off the hot path. Topic `verdicts`. It carries no text of the exchange."""
+    """
+    The deep scan judged one exchange off the hot path. Topic `verdicts`. It carries no text of the exchange.
+
+    *score* is what *action* follows from. *first_score* is that of the scanner which gateways run, *second_score* that of the
+    second opinion alone, None where it was absent or not asked. *session_evidence* is what the session's suspicious passages
+    come to after this exchange, 0 where it added none: from 1 on the session is hostile.
+    """
 
     event_id: str
     tenant: str
@@ -289,6 +296,27 @@ class VerdictReached(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.rea
     category: str | None = None
     origin: Literal["tool_result", "answer", "prompt"] = "tool_result"
     quarantined_until_ms: int | None = None
+    first_score: float | None = None
+    second_score: float | None = None
+    session_evidence: float = 0.0
+
+
+class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.labelled", tag_field="type"):
+    """
+    A tenant said whether the firewall was right about a request, or about a session. Topic `verdicts`.
+
+    *event_id* is derived from (tenant, session, request): a subject has one label, and a retry is the same event. *labeller* is
+    the id of the key that said so; *request_id* None means the session as a whole.
+    """
+
+    event_id: str
+    tenant: str
+    session_id: str
+    label: Label
+    labelled_at_ms: int
+    request_id: str | None = None
+    labeller: str | None = None
+    comment: str | None = None
 
 
 class ControlChanged(msgspec.Struct, frozen=True, kw_only=True, tag="control.changed", tag_field="type"):
@@ -351,7 +379,13 @@ class WeightsPublished(msgspec.Struct, frozen=True, kw_only=True, tag="weights.p
 
 
 Event: TypeAlias = (
-    RequestCompleted | TranscriptRecorded | FeedbackReceived | VerdictReached | ControlChanged | WeightsPublished
+    RequestCompleted
+    | TranscriptRecorded
+    | FeedbackReceived
+    | VerdictReached
+    | VerdictLabelled
+    | ControlChanged
+    | WeightsPublished
 )
 
 

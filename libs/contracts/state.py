@@ -23,6 +23,7 @@ TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
 MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
+QuarantineReason: TypeAlias = Literal["passage", "session"]
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,13 +58,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How a tenant wants prompts scanned; thresholds None means those of the model card."""
+    """
+    How a tenant wants prompts scanned; thresholds None means those of the model card.
+
+    *may_train* allows the operator to export prompts that the tenant has labelled, to train the scanner with.
+    """
 
     mode: FirewallMode = "block"
     on_failure: Literal["open", "closed"] = "open"
     scan_system: bool = False
     flag_threshold: float | None = None
     block_threshold: float | None = None
+    may_train: bool = False
 
     def mode_for(self, *, asked: bool | None) -> FirewallMode:
         """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""
@@ -193,11 +199,17 @@ class CachedAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Quarantine(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that turned hostile: its next hops are blocked or flagged until it expires."""
+    """
+    A session that turned hostile: its next hops are blocked or flagged until it expires.
+
+    *reason* says whether one passage sufficed or only all of the session's together; *request_id* is the exchange that tipped it.
+    """
 
     action: Literal["flag", "block"]
     category: str | None
     until_ms: int
+    reason: QuarantineReason = "passage"
+    request_id: str | None = None
 
 
 class FeedbackMark(msgspec.Struct, frozen=True, kw_only=True):
@@ -280,6 +292,11 @@ def month_count(tenant: str, what: Literal["requests", "feedback"], month: str) 
 def quarantine(tenant: str, session_id: str) -> str:
     """Return the key of a `Quarantine`."""
     return f"ag:{{{tenant}}}:quarantine:{session_id}"
+
+
+def evidence(tenant: str, session_id: str) -> str:
+    """Return the key of the sorted set of a session's suspicious passages: digest → weight."""
+    return f"ag:{{{tenant}}}:evidence:{session_id}"
 
 
 def feedback_mark(tenant: str, session_id: str, source: str, subject: str = "") -> str:

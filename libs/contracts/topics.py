@@ -19,7 +19,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    event: type[events.Event]
+    events: tuple[type[events.Event], ...]
     key: Literal["tenant:session", "tenant:kind:entity", "scope"]
     produced_by: tuple[str, ...]
     consumed_by: tuple[str, ...]
@@ -40,7 +40,7 @@ class Topic(msgspec.Struct, frozen=True, kw_only=True):
 
 REQUESTS = Topic(
     name="requests",
-    event=events.RequestCompleted,
+    events=(events.RequestCompleted,),
     key="tenant:session",
     produced_by=("gateway",),
     consumed_by=("aggregator",),
@@ -48,7 +48,7 @@ REQUESTS = Topic(
 )
 TRANSCRIPTS = Topic(
     name="transcripts",
-    event=events.TranscriptRecorded,
+    events=(events.TranscriptRecorded,),
     key="tenant:session",
     produced_by=("gateway",),
     consumed_by=("aggregator", "feedback_ingest", "firewall"),
@@ -57,7 +57,7 @@ TRANSCRIPTS = Topic(
 )
 FEEDBACK = Topic(
     name="feedback",
-    event=events.FeedbackReceived,
+    events=(events.FeedbackReceived,),
     key="tenant:session",
     produced_by=("feedback_ingest",),
     consumed_by=("aggregator",),
@@ -65,15 +65,15 @@ FEEDBACK = Topic(
 )
 VERDICTS = Topic(
     name="verdicts",
-    event=events.VerdictReached,
+    events=(events.VerdictReached, events.VerdictLabelled),
     key="tenant:session",
     produced_by=("firewall",),
     consumed_by=("aggregator",),
-    purpose="deep-scan verdicts",
+    purpose="deep-scan verdicts, and what tenants say of verdicts",
 )
 CONTROL = Topic(
     name="control",
-    event=events.ControlChanged,
+    events=(events.ControlChanged,),
     key="tenant:kind:entity",
     produced_by=("feedback_ingest", "router"),
     consumed_by=("aggregator", "router"),
@@ -83,7 +83,7 @@ CONTROL = Topic(
 )
 WEIGHTS = Topic(
     name="weights",
-    event=events.WeightsPublished,
+    events=(events.WeightsPublished,),
     key="scope",
     produced_by=("aggregator",),
     consumed_by=("aggregator",),

@@ -17,6 +17,6 @@ def decode_event(record: Record) -> Event:
         event = _decoder.decode(record.value)
     except UNREADABLE as error:
         raise InvalidRecordError(f"{type(error).__name__}: {error}") from error
-    if not isinstance(event, BY_NAME[record.topic].event):
+    if not isinstance(event, BY_NAME[record.topic].events):
         raise InvalidRecordError(f"{type(event).__name__} does not belong in topic {record.topic}")
     return event

@@ -23,21 +23,26 @@ from libs.runtime.redis import redis_resource
 from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
 from libs.scanner.verdict import Thresholds
+from services.firewall.adapters.redis_labels import RedisMarks, RedisSessions
 from services.firewall.adapters.redis_policies import RedisPolicies
 from services.firewall.adapters.redis_quarantines import RedisQuarantines
 from services.firewall.config import FirewallConfig
 from services.firewall.consumer import DeepScan, decode
-from services.firewall.handlers import INSPECTOR, add_routes
+from services.firewall.handlers import INSPECTOR, LABELLING, add_routes
+from services.firewall.labelling import Labelling
 from services.firewall.metrics import FirewallMetrics
+from services.firewall.opinions import Opinions
 from services.firewall.pipeline import Inspector
 
 log = structlog.get_logger(__name__)
 
 GROUP = "deep-scan"
+DAY_S = 86_400
 
 REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
 SCANNER: web.AppKey[OnnxScanner] = web.AppKey("scanner", OnnxScanner)
 CALIBRATED: web.AppKey[Thresholds] = web.AppKey("calibrated", Thresholds)
+PUBLISHER: web.AppKey[JournaledPublisher] = web.AppKey("publisher", JournaledPublisher)
 METRICS: web.AppKey[FirewallMetrics] = web.AppKey("metrics", FirewallMetrics)
 
 
@@ -45,14 +50,15 @@ def build_app(config: FirewallConfig) -> web.Application:
     """
     Return the application.
 
-    The scanner and Redis start first, because both roles need them; the deep scan starts last and stops first, so that its last
-    verdicts still find a scanner. Neither Redis nor Kafka has to be there for the process to start or to answer scans.
+    The scanner, Redis and the journal start first, because both roles need them; the deep scan starts last and stops first, so
+    that its last verdicts still find them. Neither Redis nor Kafka has to be there for the process to start or to answer scans.
     """
     secret = config.internal_secret.reveal().encode()
     app = new_app("firewall", max_body_bytes=config.max_body_bytes, middlewares=[require_identity(secret)])
     app[METRICS] = FirewallMetrics(app[REGISTRY])
     app.cleanup_ctx.append(_scanner)
     app.cleanup_ctx.append(redis_resource(REDIS, config.redis, required=False))
+    app.cleanup_ctx.append(lambda app: _publisher(app, config))
     if "api" in config.roles:
         add_routes(app)
         app.cleanup_ctx.append(lambda app: _api(app, config))
@@ -82,8 +88,21 @@ async def _scanner(app: web.Application) -> AsyncIterator[None]:
     await asyncio.to_thread(scanner.close)
 
 
+async def _publisher(app: web.Application, config: FirewallConfig) -> AsyncIterator[None]:
+    sender = KafkaSender(config.kafka, [topics.VERDICTS])
+    app[PUBLISHER] = JournaledPublisher(sender, config.journal, max_message_bytes=config.kafka.max_message_bytes)
+    app[HEALTH].add("journal", app[PUBLISHER].check)
+    yield
+    await app[PUBLISHER].close()
+    await sender.close()
+
+
 async def _api(app: web.Application, config: FirewallConfig) -> AsyncIterator[None]:
     app[INSPECTOR] = _inspector(app, config, config.scan_deadline_s)
+    redis, deadline_s = app[REDIS], config.redis_deadline_s
+    sessions = RedisSessions(redis, deadline_s=deadline_s)
+    marks = RedisMarks(redis, ttl_s=config.label_days * DAY_S, deadline_s=deadline_s)
+    app[LABELLING] = Labelling(sessions, marks, app[PUBLISHER], app[METRICS], epoch_ms)
     yield
 
 
@@ -99,20 +118,19 @@ async def _deep_scan(app: web.Application, config: FirewallConfig, stop: asyncio
         return
     source = KafkaSource(config.kafka, [topics.TRANSCRIPTS.name], group=GROUP)
     sender = KafkaSender(config.kafka)
-    publisher = JournaledPublisher(sender, config.journal, max_message_bytes=config.kafka.max_message_bytes)
-    app[HEALTH].add("journal", publisher.check)
     try:
-        await run(source, _handler(app, config, publisher), DeadLetterTopics(sender), stop=stop, decode=decode)
+        await run(source, _handler(app, config), DeadLetterTopics(sender), stop=stop, decode=decode)
     finally:
-        await publisher.close()
         await sender.close()
 
 
-def _handler(app: web.Application, config: FirewallConfig, publisher: JournaledPublisher) -> DeepScan:
+def _handler(app: web.Application, config: FirewallConfig) -> DeepScan:
+    inspector = _inspector(app, config, config.deep_scan_deadline_s)
     return DeepScan(
-        _inspector(app, config, config.deep_scan_deadline_s),
-        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s),
-        publisher,
+        inspector,
+        Opinions(inspector),
+        RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s, evidence_ms=config.evidence_s * 1_000),
+        app[PUBLISHER],
         app[METRICS],
         concurrency=config.deep_scan_concurrency,
         quarantine_ms=config.quarantine_s * 1_000,

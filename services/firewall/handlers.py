@@ -1,4 +1,4 @@
-"""HTTP in and out: `POST /v1/firewall/scan` for anybody's texts, `POST /v1/firewall/verdict` for a gateway's requests."""
+"""HTTP in and out: `/v1/firewall/scan` for anybody's texts, `/verdict` for a gateway's requests, `/feedback` for labels."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,22 +11,28 @@ from aiohttp import web
 from libs.contracts.http import FIREWALL_POLICY, FIREWALL_VERDICT_PATH
 from libs.contracts.state import FirewallPolicy
 from libs.contracts.unreadable import UNREADABLE
+from libs.kafka.ports import PublishError
 from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY
-from libs.runtime.server import json_response, parse_json
+from libs.runtime.server import json_response, parse_json, read_json
 from libs.scanner.scanner import ScannerBusyError, ScannerError, ScannerTimeoutError
 from libs.scanner.text import extract, unscanned_roles
 from libs.scanner.verdict import Thresholds, Verdict
+from services.firewall.domain.labels import LabelRequest, NoSubjectError
 from services.firewall.domain.scan_request import InvalidScanError, ScanRequest, parse
+from services.firewall.labelling import ConflictingLabelError, Labelling, UnknownRequestError
 from services.firewall.pipeline import Inspector
+from services.firewall.ports import StoreUnavailableError
 
 INSPECTOR: web.AppKey[Inspector] = web.AppKey("inspector", Inspector)
+LABELLING: web.AppKey[Labelling] = web.AppKey("labelling", Labelling)
 
 
 def add_routes(app: web.Application) -> None:
-    """Answer the paths; the application has to bring an `Inspector` under `INSPECTOR` and the identity middleware."""
+    """Answer the paths; the application has to bring what stands under the two keys, and the identity middleware."""
     app.router.add_post("/v1/firewall/scan", _scan)
     app.router.add_post(FIREWALL_VERDICT_PATH, _judge)
+    app.router.add_post("/v1/firewall/feedback", _label)
 
 
 async def _scan(request: web.Request) -> web.Response:
@@ -48,6 +54,34 @@ async def _judge(request: web.Request) -> web.Response:
     with _refusals():
         verdict = await inspector.inspect(segments, inspector.thresholds(policy), origin="gateway")
     return json_response(_result(verdict, explain=False))
+
+
+async def _label(request: web.Request) -> web.Response:
+    identity = request[IDENTITY]
+    if "write" not in identity.permissions:
+        raise ApiError(403, "FORBIDDEN", "This key may not write.")
+    with _label_refusals():
+        asked = await read_json(request, LabelRequest)
+        labelled = await request.app[LABELLING].label(asked, tenant=identity.tenant, labeller=identity.key_id)
+    event = labelled.event
+    told = {"label": event.label, "session_id": event.session_id, "request_id": event.request_id}
+    return json_response({"duplicate": labelled.duplicate, **told})
+
+
+@contextmanager
+def _label_refusals() -> Iterator[None]:
+    try:
+        yield
+    except NoSubjectError as error:
+        message = "Name what is labelled: request_id or session_id."
+        raise ApiError(400, "BAD_REQUEST", message, param="request_id") from error
+    except UnknownRequestError as error:
+        raise ApiError(404, "not_found", "Not found.") from error
+    except ConflictingLabelError as error:
+        raise ApiError(409, "CONFLICT", "This has another label already.", param="label") from error
+    except (StoreUnavailableError, PublishError) as error:
+        message = "The label could not be stored; send it again."
+        raise ApiError(503, "SERVICE_UNAVAILABLE", message, retry_after_s=1) from error
 
 
 def _policy(request: web.Request) -> FirewallPolicy | None:

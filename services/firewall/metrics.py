@@ -9,7 +9,7 @@ class FirewallMetrics:
     """Counters of one process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        # Verdicts by where the text came from (`api`, `gateway`, `tool_result`, `answer`), what was said of it, and whose text decided.
+        # Verdicts by where the text came from (`api`, `gateway`, `tool_result`, `prompt`, `answer`), what was said of it, and whose text decided.
         self.verdicts = Counter("firewall_verdicts", "Verdicts.", ["origin", "action", "role"], registry=registry)
         # Scans that wait for the scanner: near its limit, the next ones are dropped.
         self.waiting_scans = Gauge("firewall_waiting_scans", "Scans in the queue.", registry=registry)
@@ -21,6 +21,8 @@ class FirewallMetrics:
         self.unscanned = Counter(
             "firewall_unscanned", "Texts without a verdict.", ["origin", "error"], registry=registry
         )
+        # What tenants say of verdicts; `repeated` had been said before.
+        self.labels = Counter("firewall_labels", "Labels.", ["label", "outcome"], registry=registry)
         # Sessions put in quarantine, repeated ones too.
         self.quarantined = Counter("firewall_quarantined", "Sessions put in quarantine.", registry=registry)
         # Scans judged by the default policy because Redis was away.

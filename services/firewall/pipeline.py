@@ -10,7 +10,7 @@ from libs.scanner.verdict import Thresholds, Verdict
 from services.firewall.metrics import FirewallMetrics
 from services.firewall.ports import Policies, StoreUnavailableError
 
-Origin: TypeAlias = Literal["api", "gateway", "tool_result", "answer"]
+Origin: TypeAlias = Literal["api", "gateway", "tool_result", "answer", "prompt"]
 
 
 class Inspector:

@@ -21,6 +21,11 @@ class Example(msgspec.Struct, frozen=True, kw_only=True):
     def plain(self) -> dict[str, object]:
         return msgspec.json.decode(self.value, type=dict[str, object])
 
+    @property
+    def kind(self) -> type[msgspec.Struct]:
+        """The event that the tag names."""
+        return next(kind for kind in self.topic.events if kind.__struct_config__.tag == self.plain["type"])
+
     def record(self, value: bytes | None = None) -> Record:
         """Return the example, or *value* in its place, as a consumer gets it."""
         return Record(

@@ -40,12 +40,12 @@ def decode(service: str) -> Decode:
 @pytest.mark.parametrize(("service", "example"), PAIRS)
 def test_a_consumer_reads_every_example(decode: Decode, example: Example):
     event = decode(example.record())
-    assert msgspec.json.decode(example.value, type=example.topic.event) == event
+    assert msgspec.json.decode(example.value, type=example.kind) == event
 
 
 def broken(example: Example) -> dict[str, bytes]:
     plain = example.plain
-    required = next(field for field in msgspec.structs.fields(example.topic.event) if field.required)
+    required = next(field for field in msgspec.structs.fields(example.kind) if field.required)
     return {
         "empty": b"",
         "null": b"null",
@@ -92,7 +92,7 @@ def test_a_damaged_record_is_read_or_refused_never_anything_else(decode: Decode,
             event = decode(example.record(damaged))
         except InvalidRecordError:
             continue
-        assert isinstance(event, example.topic.event)
+        assert isinstance(event, example.topic.events)
 
 
 def test_the_table_names_real_services():

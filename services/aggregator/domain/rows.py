@@ -136,7 +136,28 @@ def _verdict(event: events.VerdictReached) -> Row:
         "score": event.score,
         "category": event.category or "",
         "origin": event.origin,
+        "label": "",
+        "labeller": "",
+        "comment": "",
         "reached_at_ms": event.reached_at_ms,
+    }
+
+
+def _label(event: events.VerdictLabelled) -> Row:
+    """Return the columns of a verdict, in their order: both are inserted together."""
+    return {
+        "event_id": event.event_id,
+        "tenant": event.tenant,
+        "session_id": event.session_id,
+        "request_id": event.request_id or "",
+        "action": "",
+        "score": 0.0,
+        "category": "",
+        "origin": "",
+        "label": event.label,
+        "labeller": event.labeller or "",
+        "comment": event.comment or "",
+        "reached_at_ms": event.labelled_at_ms,
     }
 
 
@@ -172,6 +193,7 @@ _TABLES: dict[type[Event], tuple[str, Callable[[Any], Row]]] = {
     events.TranscriptRecorded: ("transcripts", _transcript),
     events.FeedbackReceived: ("feedback", _feedback),
     events.VerdictReached: ("verdicts", _verdict),
+    events.VerdictLabelled: ("verdicts", _label),
     events.ControlChanged: ("control", _control),
     events.WeightsPublished: ("weights", _weights),
 }

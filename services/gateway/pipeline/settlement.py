@@ -81,7 +81,8 @@ class Settlement:
 
     def _remember(self, trace: Trace, event: RequestCompleted, cached: CachedAnswer | None = None) -> None:
         self._metrics.completed(event)
-        if trace.prepared is not None and trace.model is not None:
+        # A blocked request can be found again too: somebody may say that it was blocked wrongly.
+        if trace.prepared is not None and (trace.model is not None or event.status == "blocked"):
             self._hot_state.settle(self._settled(trace, trace.prepared, cached))
 
     def _settled(self, trace: Trace, prepared: Prepared, cached: CachedAnswer | None) -> Settled:

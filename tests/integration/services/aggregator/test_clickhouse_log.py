@@ -98,14 +98,17 @@ async def test_a_request_is_found_by_its_id_alone(client, sink):
 
 async def test_an_example_of_every_event_has_a_row(client, sink):
     for topic in ALL:
-        event = _example(topic.event)
-        record = Record(topic=topic.name, partition=0, offset=0, key=b"k", value=msgspec.json.encode(event))
-        await sink.handle(batch([event], [record]))
+        made = [_example(kind) for kind in topic.events]
+        values = [msgspec.json.encode(event) for event in made]
+        records = [
+            Record(topic=topic.name, partition=0, offset=at, key=b"k", value=values[at]) for at in range(len(made))
+        ]
+        await sink.handle(batch(made, records))
         found = await client.query(
             "SELECT total_rows FROM system.tables WHERE database = currentDatabase() AND name = %(name)s",
             {"name": topic.name},
         )
-        assert 1 == sum(rows for (rows,) in found), topic.name
+        assert len(made) == sum(rows for (rows,) in found), topic.name
 
 
 async def test_an_expired_transcript_is_removed(client, sink):
@@ -206,6 +209,9 @@ def _example(kind):
             action="flag",
             score=0.7,
             reached_at_ms=NOW_MS,
+        ),
+        events.VerdictLabelled: events.VerdictLabelled(
+            event_id="l", tenant="acme", session_id="s", request_id="r", label="false_positive", labelled_at_ms=NOW_MS
         ),
         events.ControlChanged: events.ControlChanged(
             event_id="c", tenant="acme", kind="rule", entity_id="x", changed_at_ms=NOW_MS, actor="a", value={"n": 1}

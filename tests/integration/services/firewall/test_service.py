@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from redis.asyncio import Redis
 
 from libs.contracts import http, state, topics
-from libs.contracts.events import TranscriptRecorded, VerdictReached, session_key
+from libs.contracts.events import TranscriptRecorded, VerdictLabelled, VerdictReached, session_key
 from libs.contracts.state import Quarantine
 from libs.kafka.record import Message
 from libs.kafka.sender import KafkaSender
@@ -40,11 +40,15 @@ class Service:
         self._session = session
 
     async def scan(self, body: Any) -> Any:
-        identity = Identity(tenant="acme", key_id="k1", expires_at=int(epoch_s()) + 60)
+        status, answer = await self.post("scan", body)
+        assert 200 == status
+        return answer
+
+    async def post(self, path: str, body: Any, tenant: str = "acme") -> tuple[int, Any]:
+        identity = Identity(tenant=tenant, key_id="k1", permissions=("write",), expires_at=int(epoch_s()) + 60)
         headers = {http.IDENTITY: sign(identity, SECRET.encode())}
-        async with self._session.post(f"{self._url}/v1/firewall/scan", json=body, headers=headers) as response:
-            assert 200 == response.status
-            return await response.json()
+        async with self._session.post(f"{self._url}/v1/firewall/{path}", json=body, headers=headers) as response:
+            return response.status, await response.json()
 
     async def get(self, path: str) -> tuple[int, str]:
         async with self._session.get(f"{self._url}{path}") as response:
@@ -92,18 +96,20 @@ def hostile_transcript(tenant: str) -> TranscriptRecorded:
     )
 
 
-async def verdicts(settings: KafkaSettings, tenant: str, count: int) -> list[VerdictReached]:
-    """Return the tenant's verdicts on the topic as soon as there are *count*."""
+async def verdicts(settings: KafkaSettings, tenant: str, count: int) -> list[Any]:
+    """Return the tenant's events on the topic as soon as there are *count*."""
     consumer = AIOKafkaConsumer(
         topics.VERDICTS.name, bootstrap_servers=settings.bootstrap, auto_offset_reset="earliest"
     )
     await consumer.start()
     try:
-        found: list[VerdictReached] = []
+        found: list[Any] = []
         async with asyncio.timeout(DEADLINE_S):
             while len(found) < count:
                 for records in (await consumer.getmany(timeout_ms=100)).values():
-                    told = [msgspec.json.decode(record.value, type=VerdictReached) for record in records]
+                    told = [
+                        msgspec.json.decode(record.value, type=VerdictReached | VerdictLabelled) for record in records
+                    ]
                     found += [verdict for verdict in told if verdict.tenant == tenant]
         return found
     finally:
@@ -139,3 +145,18 @@ async def test_scans_are_answered_and_counted_without_kafka_and_redis(config: Fi
         assert (
             'firewall_verdicts_total{action="block",origin="api",role="user"} 1.0' in (await service.get("/metrics"))[1]
         )
+
+
+async def test_a_label_ends_on_the_topic_once(config: FirewallConfig, settings: KafkaSettings):
+    tenant = f"t{uuid4().hex[:12]}"
+    async with Redis.from_url(config.redis.url) as redis:
+        await redis.set(state.session_alias(tenant, "r-1"), "s-1")
+    body = {"label": "false_positive", "request_id": "r-1"}
+    async with serving(msgspec.structs.replace(config, roles=("api",))) as service:
+        answers = [await service.post("feedback", body, tenant) for _ in range(2)]
+        assert 409 == (await service.post("feedback", body | {"label": "correct"}, tenant))[0]
+        assert 404 == (await service.post("feedback", body, "other"))[0]
+        await service.post("feedback", {"label": "correct", "session_id": "s-1"}, tenant)
+        found = await verdicts(settings, tenant, 2)
+    assert [(200, False), (200, True)] == [(status, answer["duplicate"]) for status, answer in answers]
+    assert [("r-1", "false_positive"), (None, "correct")] == [(label.request_id, label.label) for label in found]

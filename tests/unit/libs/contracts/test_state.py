@@ -27,6 +27,7 @@ TENANT_KEYS = {
     "minute_count": lambda tenant, name: state.minute_count(tenant, name, 7),
     "month_count": lambda tenant, name: state.month_count(tenant, "requests", name),
     "quarantine": state.quarantine,
+    "evidence": state.evidence,
     "feedback_mark": lambda tenant, name: state.feedback_mark(tenant, name, "session"),
 }
 OTHERS = {"api_key", "plan", "priors", "learning", "secret_sha256"}

@@ -7,7 +7,9 @@ from libs.contracts.events import Event
 
 
 def test_every_event_has_exactly_one_topic():
-    assert sorted(kind.__name__ for kind in get_args(Event)) == sorted(topic.event.__name__ for topic in topics.ALL)
+    assert sorted(kind.__name__ for kind in get_args(Event)) == sorted(
+        kind.__name__ for topic in topics.ALL for kind in topic.events
+    )
 
 
 def test_names_are_unique_and_no_topic_is_another_ones_dead_letters():

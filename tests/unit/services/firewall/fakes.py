@@ -1,19 +1,22 @@
 """Fakes of the ports of the firewall, and what tests share."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 import msgspec
 from prometheus_client import CollectorRegistry
 
-from libs.contracts.events import TranscriptRecorded, VerdictReached
-from libs.contracts.state import FirewallPolicy, Quarantine
+from libs.contracts.events import TranscriptRecorded, VerdictLabelled, VerdictReached
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine
 from libs.kafka.ports import PublishError
 from libs.scanner.scanner import FakeScanner, ScannerError
 from libs.scanner.text import Segment
 from libs.scanner.verdict import CLEAN, Band, Thresholds, Verdict
+from services.firewall.domain.evidence import HOSTILE, Clues, merged, total
+from services.firewall.labelling import Labelling
 from services.firewall.metrics import FirewallMetrics
 from services.firewall.pipeline import Inspector
-from services.firewall.ports import StoreUnavailableError
+from services.firewall.ports import Standing, StoreUnavailableError
 
 NOW_MS = 1_795_370_400_000
 CALIBRATED = Thresholds(default=Band(flag=0.5, block=0.9))
@@ -47,20 +50,39 @@ class FakePolicies:
 
 
 class FakeQuarantines:
+    """Time stands still: nothing expires."""
+
     def __init__(self) -> None:
         self.sessions: dict[tuple[str, str], Quarantine] = {}
+        self.evidence: dict[tuple[str, str], dict[str, float]] = {}
         self.down = False
 
-    async def put(self, tenant: str, session_id: str, quarantine: Quarantine, *, now_ms: int) -> None:
+    async def weigh(self, tenant: str, session_id: str, clues: Clues, hostile: Quarantine, *, now_ms: int) -> Standing:
         if self.down:
             raise StoreUnavailableError("down")
-        if quarantine.until_ms > now_ms:
-            self.sessions[tenant, session_id] = quarantine
+        key = (tenant, session_id)
+        before = self.evidence.get(key, {})
+        after = self.evidence[key] = merged(before, clues)
+        total_after = total(after.values())
+        new = total_after > total(before.values()) and total_after >= HOSTILE
+        if new:
+            self.sessions[key] = hostile
+        return Standing(evidence=total_after, quarantine=self.sessions.get(key), new=new)
+
+    async def release(self, tenant: str, session_id: str) -> Quarantine | None:
+        key = (tenant, session_id)
+        self.evidence[key] = dict.fromkeys(self.evidence.get(key, {}), 0.0)
+        return self.sessions.pop(key, None)
+
+    async def standing(self, tenant: str) -> AsyncIterator[tuple[str, Quarantine]]:
+        for (owner, session_id), quarantine in self.sessions.items():
+            if owner == tenant:
+                yield session_id, quarantine
 
 
 class FakeEvents:
     def __init__(self) -> None:
-        self.verdicts: list[VerdictReached] = []
+        self.verdicts: list[Any] = []
         self.keys: list[tuple[str, bytes]] = []
         self.down = False
 
@@ -68,7 +90,37 @@ class FakeEvents:
         if self.down:
             raise PublishError("down")
         self.keys.append((topic, key))
-        self.verdicts.append(msgspec.json.decode(value, type=VerdictReached))
+        self.verdicts.append(msgspec.json.decode(value, type=VerdictReached | VerdictLabelled))
+
+
+class FakeSessions:
+    def __init__(self) -> None:
+        self.aliases: dict[tuple[str, str], str] = {}
+        self.down = False
+
+    async def of_alias(self, tenant: str, alias: str) -> str | None:
+        if self.down:
+            raise StoreUnavailableError("down")
+        return self.aliases.get((tenant, alias))
+
+
+class FakeMarks:
+    """Remembers claims; `forgets_to_settle` loses Redis between the claim and the end."""
+
+    def __init__(self) -> None:
+        self.marks: dict[str, FeedbackMark] = {}
+        self.forgets_to_settle = False
+
+    async def claim(self, key: str, mark: FeedbackMark) -> FeedbackMark | None:
+        if key in self.marks:
+            return self.marks[key]
+        self.marks[key] = mark
+        return None
+
+    async def settle(self, key: str, mark: FeedbackMark) -> None:
+        if self.forgets_to_settle:
+            raise StoreUnavailableError("down")
+        self.marks[key] = mark
 
 
 class World:
@@ -81,6 +133,8 @@ class World:
         self.registry = CollectorRegistry()
         self.metrics = FirewallMetrics(self.registry)
         self.inspector = Inspector(self.scanner, self.policies, self.metrics, calibrated=CALIBRATED, deadline_s=1)
+        self.sessions, self.marks, self.events = FakeSessions(), FakeMarks(), FakeEvents()
+        self.labelling = Labelling(self.sessions, self.marks, self.events, self.metrics, lambda: NOW_MS)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"firewall_{name}_total", labels) or 0.0

@@ -9,8 +9,20 @@ from libs.contracts.state import FirewallPolicy, Quarantine
 from libs.kafka.batches import Batch
 from libs.kafka.record import InvalidRecordError, Record
 from libs.scanner.scanner import ScannerFailedError
+from libs.scanner.text import Segment
 from services.firewall.consumer import DeepScan, decode
-from tests.unit.services.firewall.fakes import BLOCK, FLAG, NOW_MS, TRANSCRIPT, FakeEvents, FakeQuarantines, World
+from services.firewall.domain.evidence import weight
+from services.firewall.opinions import Opinions
+from tests.unit.services.firewall.fakes import (
+    BLOCK,
+    CALIBRATED,
+    FLAG,
+    NOW_MS,
+    TRANSCRIPT,
+    FakeEvents,
+    FakeQuarantines,
+    World,
+)
 
 
 class Setting(World):
@@ -20,6 +32,7 @@ class Setting(World):
         self.events = FakeEvents()
         self.deep_scan = DeepScan(
             self.inspector,
+            Opinions(self.inspector),
             self.quarantines,
             self.events,
             self.metrics,
@@ -54,7 +67,9 @@ async def test_tool_results_and_answers_get_a_verdict_each_under_the_sessions_ke
 async def test_a_hostile_tool_result_quarantines_its_session():
     setting = Setting({"a page": BLOCK})
     await setting.handle(TRANSCRIPT, replace(TRANSCRIPT, session_id="s-2", request="{}"))
-    expected = Quarantine(action="block", category="indirect_injection", until_ms=NOW_MS + 60_000)
+    expected = Quarantine(
+        action="block", category="indirect_injection", until_ms=NOW_MS + 60_000, reason="passage", request_id="r-1"
+    )
     assert {("acme", "s-1"): expected} == setting.quarantines.sessions
     assert expected.until_ms == setting.events.verdicts[0].quarantined_until_ms
     assert 1 == setting.counted("quarantined")
@@ -80,6 +95,76 @@ async def test_a_passage_that_breaks_the_scanner_is_counted_and_passed_over():
     await setting.handle(TRANSCRIPT)
     assert [("answer", "allow")] == setting.told
     assert 1 == setting.counted("unscanned", origin="tool_result", error="ScannerFailedError")
+
+
+def hop(number: int, *tool_results: str, **changes: str) -> TranscriptRecorded:
+    """Return an exchange of one growing session."""
+    messages = [{"role": "user", "content": "read it"}, *({"role": "tool", "content": text} for text in tool_results)]
+    request = msgspec.json.encode({"messages": messages}).decode()
+    return replace(TRANSCRIPT, request_id=f"r-{number}", request=request, **changes)
+
+
+async def test_faint_passages_of_several_hops_together_quarantine_the_session():
+    hints = {name: replace(FLAG, score=0.85) for name in ("one", "two", "three")}
+    setting = Setting(hints)
+    await setting.handle(hop(1, "one"))
+    assert {} == setting.quarantines.sessions
+    assert weight(0.85, CALIBRATED.default) == setting.events.verdicts[0].session_evidence
+    await setting.handle(hop(2, "one", "two"))
+    expected = ("session", "r-2", "indirect_injection")
+    found = setting.quarantines.sessions["acme", "s-1"]
+    assert expected == (found.reason, found.request_id, found.category)
+
+
+async def test_a_history_that_is_repeated_counts_once_and_is_scanned_once():
+    setting = Setting({"one": replace(FLAG, score=0.85)})
+    for number in range(5):
+        await setting.handle(hop(number, "one"))
+    assert {} == setting.quarantines.sessions
+    assert 3 == len(setting.scanner.scanned)
+
+
+async def test_equal_texts_of_other_sessions_and_tenants_are_no_evidence():
+    setting = Setting({"one": replace(FLAG, score=0.85)})
+    await setting.handle(hop(1, "one"), hop(2, "one", session_id="s-2"), hop(3, "one", tenant="beta"))
+    assert {} == setting.quarantines.sessions
+
+
+async def test_a_suspicious_prompt_is_told_and_counts_and_an_ordinary_one_is_not_told():
+    setting = Setting({"read it": replace(FLAG, category="prompt_injection", role="user")})
+    await setting.handle(TRANSCRIPT)
+    assert [("tool_result", "allow"), ("prompt", "flag"), ("answer", "allow")] == setting.told
+    evidence = {verdict.origin: verdict.session_evidence for verdict in setting.events.verdicts}
+    assert evidence["prompt"] > 0
+
+
+async def test_the_tenants_own_limits_are_what_a_remembered_opinion_is_of():
+    setting = Setting()
+    for block_threshold in (None, 0.1, 0.1):
+        setting.policies.policies["acme"] = FirewallPolicy(block_threshold=block_threshold)
+        await setting.handle(TRANSCRIPT)
+    assert 2 * 3 == len(setting.scanner.scanned)
+
+
+async def test_opinions_are_forgotten_in_the_end():
+    setting = Setting()
+    opinions = Opinions(setting.inspector, remembered=2)
+    for text in ("a", "b", "a", "c", "a", "b"):
+        await opinions.of(Segment(role="tool", text=text), text, "tool_result", FirewallPolicy())
+    assert ["a", "b", "c", "b"] == [segment.text for (segment,) in setting.scanner.scanned]
+
+
+async def test_a_scan_that_died_after_the_quarantine_ends_in_the_same_state_and_events():
+    undisturbed, disturbed = Setting({"a page": BLOCK}), Setting({"a page": BLOCK})
+    await undisturbed.handle(TRANSCRIPT, hop(2, "a page"))
+    disturbed.events.down = True
+    with pytest.raises(ExceptionGroup):
+        await disturbed.handle(TRANSCRIPT, hop(2, "a page"))
+    disturbed.events.down = False
+    await disturbed.handle(TRANSCRIPT, hop(2, "a page"))
+    assert undisturbed.quarantines.sessions == disturbed.quarantines.sessions
+    assert undisturbed.quarantines.evidence == disturbed.quarantines.evidence
+    assert set(undisturbed.events.verdicts) == set(disturbed.events.verdicts)
 
 
 @pytest.mark.parametrize("broken", ["quarantines", "events"])

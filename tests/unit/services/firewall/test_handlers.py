@@ -15,11 +15,12 @@ from libs.runtime.identity import Identity, require_identity, sign
 from libs.runtime.server import new_app
 from libs.scanner.scanner import ScannerBusyError, ScannerFailedError, ScannerTimeoutError
 from libs.scanner.verdict import Band, Verdict
-from services.firewall.handlers import INSPECTOR, add_routes
+from services.firewall.handlers import INSPECTOR, LABELLING, add_routes
 from tests.unit.services.firewall.fakes import BLOCK, World
 
 SECRET = b"between us"
 IDENTITY = Identity(tenant="acme", key_id="k1", permissions=("read",), expires_at=2**40)
+WRITER = msgspec.structs.replace(IDENTITY, permissions=("write",))
 
 
 class Client:
@@ -34,11 +35,19 @@ class Client:
         headers = {} if policy is None else {http.FIREWALL_POLICY: msgspec.json.encode(policy).decode()}
         return await self.post("verdict", body, headers=headers)
 
+    async def label(self, body: Any, identity: Identity = WRITER) -> tuple[int, Any]:
+        return await self.post("feedback", body, identity=identity)
+
     async def post(
-        self, path: str, body: Any, secret: bytes = SECRET, headers: dict[str, str] | None = None
+        self,
+        path: str,
+        body: Any,
+        secret: bytes = SECRET,
+        headers: dict[str, str] | None = None,
+        identity: Identity = IDENTITY,
     ) -> tuple[int, Any]:
         kind: dict[str, Any] = {"data": body} if isinstance(body, bytes) else {"json": body}
-        signed = {http.IDENTITY: sign(IDENTITY, secret)} | (headers or {})
+        signed = {http.IDENTITY: sign(identity, secret)} | (headers or {})
         async with self._session.post(f"http://service/v1/firewall/{path}", headers=signed, **kind) as response:
             self.headers = response.headers
             return response.status, await response.json()
@@ -49,6 +58,7 @@ async def client(tmp_path: Path) -> AsyncIterator[Client]:
     world = World({"evil": BLOCK})
     app = new_app("firewall", max_body_bytes=4096, middlewares=[require_identity(SECRET)])
     app[INSPECTOR] = world.inspector
+    app[LABELLING] = world.labelling
     add_routes(app)
     runner = web.AppRunner(app)
     await runner.setup()
@@ -139,3 +149,47 @@ class TestVerdict:
     async def test_no_verdict_is_never_an_allow(self, client: Client):
         client.world.answers["hi"] = ScannerTimeoutError()
         assert 504 == (await client.verdict(CHAT))[0]
+
+
+class TestFeedback:
+    @pytest.fixture(autouse=True)
+    def remembered(self, client: Client):
+        client.world.sessions.aliases["acme", "r-1"] = "s-1"
+
+    async def test_a_label_is_taken_once(self, client: Client):
+        body = {"label": "false_positive", "request_id": "r-1", "comment": "ours"}
+        told = {"label": "false_positive", "session_id": "s-1", "request_id": "r-1"}
+        assert (200, {"duplicate": False} | told) == await client.label(body)
+        assert (200, {"duplicate": True} | told) == await client.label(body)
+
+    @pytest.mark.parametrize(
+        ("body", "param"),
+        [
+            (b"{", None),
+            ({"request_id": "r-1"}, "label"),
+            ({"label": "good", "request_id": "r-1"}, "label"),
+            ({"label": "correct"}, "request_id"),
+            ({"label": "correct", "request_id": ""}, "request_id"),
+            ({"label": "correct", "request_id": "chatcmpl-1"}, "request_id"),
+            ({"label": "correct", "session_id": "s" * 257}, "session_id"),
+            ({"label": "correct", "session_id": "s", "comment": "x" * 2001}, "comment"),
+            ({"label": "correct", "session_id": "s", "comment": 5}, "comment"),
+        ],
+    )
+    async def test_a_wrong_body_names_its_field(self, client: Client, body: Any, param: str | None):
+        status, answer = await client.label(body)
+        assert (400, "BAD_REQUEST", param) == (status, answer["error"]["code"], answer["error"]["param"])
+        assert [] == client.world.events.verdicts
+
+    async def test_what_cannot_be_labelled_says_why(self, client: Client):
+        assert 404 == (await client.label({"label": "correct", "request_id": "r-2"}))[0]
+        assert 200 == (await client.label({"label": "correct", "request_id": "r-1"}))[0]
+        status, answer = await client.label({"label": "false_positive", "request_id": "r-1"})
+        assert (409, "CONFLICT", "label") == (status, answer["error"]["code"], answer["error"]["param"])
+
+    async def test_a_reading_key_labels_nothing(self, client: Client):
+        assert 403 == (await client.label({"label": "correct", "request_id": "r-1"}, IDENTITY))[0]
+
+    async def test_a_label_that_may_be_lost_is_not_taken(self, client: Client):
+        client.world.events.down = True
+        assert 503 == (await client.label({"label": "correct", "request_id": "r-1"}))[0]

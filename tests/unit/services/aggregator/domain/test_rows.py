@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from libs.contracts.events import VerdictLabelled, VerdictReached
 from libs.contracts.topics import ALL
 from libs.routing.credit import Hop, Rating, SessionRecord, contributions
 from services.aggregator.domain.rows import Origin, row_of, score_micro, table_of
@@ -34,6 +35,16 @@ def test_a_request_that_no_model_served_does_not_count(fields):
 def test_a_rating_without_a_verdict_keeps_it_unknown():
     assert row_of(feedback(), ORIGIN)["useful"] is None
     assert 0 == row_of(feedback(useful=False), ORIGIN)["useful"]
+
+
+def test_a_verdict_and_a_label_are_rows_of_one_table_with_the_same_columns():
+    verdict = VerdictReached(
+        event_id="v", tenant="t", session_id="s", request_id="r", action="block", score=0.9, reached_at_ms=1
+    )
+    label = VerdictLabelled(event_id="l", tenant="t", session_id="s", label="correct", labelled_at_ms=1, comment="yes")
+    assert ("verdicts", "verdicts") == (table_of(verdict), table_of(label))
+    assert list(row_of(verdict, ORIGIN)) == list(row_of(label, ORIGIN))
+    assert ("", "correct", "yes") == tuple(row_of(label, ORIGIN)[name] for name in ("request_id", "label", "comment"))
 
 
 def test_every_topic_has_a_table_of_its_name():

@@ -131,6 +131,13 @@ class TestFirewall:
         )
         assert world.upstream.calls == []
 
+    async def test_a_blocked_request_leads_to_its_session_so_that_the_block_can_be_disputed(self):
+        world = World()
+        world.firewall.verdict = HOSTILE
+        await world.ask(headers={"floopy-session-id": "s"})
+        assert {("t", REQUEST_ID): "s"} == world.hot_state.aliases
+        assert {} == world.hot_state.sessions
+
     @pytest.mark.parametrize(("verdict", "mode"), [(HOSTILE, "flag"), (ODD, "flag"), (ODD, "block")])
     async def test_a_flagged_request_is_served_told_recorded_and_never_cached(self, verdict, mode):
         world = World(who=caller(firewall=FirewallPolicy(mode=mode), exact_cache=True))

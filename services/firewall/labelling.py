@@ -1,0 +1,89 @@
+"""From a label to a durable event: find the session, let only the first label of a subject through, publish."""
+
+import contextlib
+from collections.abc import Callable
+
+import msgspec
+
+from libs.contracts import topics
+from libs.contracts.events import VerdictLabelled, session_key
+from libs.contracts.state import FeedbackMark
+from services.firewall.domain import labels
+from services.firewall.domain.labels import LabelRequest
+from services.firewall.metrics import FirewallMetrics
+from services.firewall.ports import Events, Marks, Sessions, StoreUnavailableError
+
+
+class UnknownRequestError(Exception):
+    """No session is known for the labelled request."""
+
+
+class ConflictingLabelError(Exception):
+    """The subject has another label already, which stands."""
+
+
+class Labelled(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a label: *duplicate* says that its subject had the same one before."""
+
+    event: VerdictLabelled
+    duplicate: bool
+
+
+class Labelling:
+    """
+    Takes labels, the first of each subject.
+
+    The order is claim, publish, settle. What fails in between leaves a claim that is not settled; the next label of the same
+    subject then publishes the claimed event again, and consumers drop the copy by its event id.
+    """
+
+    def __init__(
+        self, sessions: Sessions, marks: Marks, events: Events, metrics: FirewallMetrics, now_ms: Callable[[], int]
+    ) -> None:
+        self._sessions = sessions
+        self._marks = marks
+        self._events = events
+        self._metrics = metrics
+        self._now_ms = now_ms
+
+    async def label(self, asked: LabelRequest, *, tenant: str, labeller: str) -> Labelled:
+        """
+        Return once the label is durable.
+
+        Raises `UnknownRequestError`, `ConflictingLabelError`, `StoreUnavailableError`, and `PublishError` where the event could
+        not be kept.
+        """
+        session_id = await self._session(asked, tenant)
+        event = labels.event(asked, tenant=tenant, session_id=session_id, labeller=labeller, now_ms=self._now_ms())
+        own = FeedbackMark(event=msgspec.json.encode(event).decode())
+        found = await self._marks.claim(labels.mark_key(event), own)
+        if found is None or found == own:  # Our own is found where the answer to the claim was lost.
+            await self._complete(event, own)
+            return self._labelled(event, duplicate=False)
+        return await self._repeated(event, found)
+
+    async def _session(self, asked: LabelRequest, tenant: str) -> str:
+        named = asked.session_id or asked.request_id or ""
+        session_id = await self._sessions.of_alias(tenant, named)
+        if session_id is None and asked.session_id is None:
+            raise UnknownRequestError
+        return session_id or named
+
+    async def _repeated(self, event: VerdictLabelled, mark: FeedbackMark) -> Labelled:
+        earlier = msgspec.json.decode(mark.event, type=VerdictLabelled)
+        if not mark.published:
+            await self._complete(earlier, mark)
+        if earlier.label != event.label:
+            raise ConflictingLabelError
+        return self._labelled(earlier, duplicate=True)
+
+    async def _complete(self, event: VerdictLabelled, mark: FeedbackMark) -> None:
+        key = session_key(event.tenant, event.session_id)
+        await self._events.publish_durably(topics.VERDICTS.name, key, mark.event.encode())
+        # The label is durable. An unsettled claim only costs one more copy of the same event.
+        with contextlib.suppress(StoreUnavailableError):
+            await self._marks.settle(labels.mark_key(event), msgspec.structs.replace(mark, published=True))
+
+    def _labelled(self, event: VerdictLabelled, *, duplicate: bool) -> Labelled:
+        self._metrics.labels.labels(event.label, "repeated" if duplicate else "recorded").inc()
+        return Labelled(event=event, duplicate=duplicate)
