@@ -15,6 +15,8 @@ from libs.contracts.events import Stage, Strategy
 
 ANY_ROUTE = "*"  # The route of gates that hold wherever a rule has none of its own.
 POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
+PLATFORM = "*platform"  # Owner of entities that belong to no tenant: plans, the Day-0 table.
+BENCHMARKS = "benchmarks"  # Entity id of the one Day-0 table.
 CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
@@ -29,7 +31,7 @@ USUAL_PII: frozenset[PiiKind] = frozenset(("secret", "email", "phone", "card", "
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """A nudge to gateways: re-read one entity. Losing it costs a poll interval, never correctness."""
 
-    kind: Literal["weights", "key", "plan", "policy", "rule", "gates"]
+    kind: Literal["weights", "key", "plan", "policy", "rule", "gates", "priors"]
     tenant: str
     entity_id: str = ""
     version: int = 0
@@ -246,6 +248,11 @@ def api_key(secret_sha256: str) -> str:
 def plan(name: str) -> str:
     """Return the key of a `Plan`."""
     return f"ag:plan:{name}"
+
+
+def priors() -> str:
+    """Return the key of the Day-0 table (JSON) that takes the place of the shipped one; absent where none does."""
+    return "ag:priors"
 
 
 def policy(tenant: str) -> str:

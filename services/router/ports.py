@@ -13,6 +13,7 @@ from libs.contracts.events import (
     WeightsPublished,
 )
 from libs.contracts.state import FirewallPolicy, SessionState
+from libs.routing.priors import Priors
 from services.router.domain.entities import Entry, Place, Ref
 from services.router.domain.queries import Filters, Page
 from services.router.domain.transcripts import Turn
@@ -127,6 +128,9 @@ class LiveState(Protocol):
 
     async def weights(self, scope: str) -> WeightsPublished | None:
         """Return the newest weights of a tenant or of the pool, None where nothing was published."""
+
+    async def benchmarks(self) -> Priors:
+        """Return the Day-0 table in force."""
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered of a session; an unknown one has no pins."""

@@ -103,9 +103,19 @@ class Platform:
 
     def audit(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run one of the router's commands against the platform's decision log."""
+        return self.shell("router", *arguments)
+
+    def shell(self, service: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command of *service* against the platform's backends."""
+        backends = {
+            "CLICKHOUSE_URL": self.clickhouse_url,
+            "REDIS_URL": f"redis://127.0.0.1:{self._ports['valkey']}",
+            "KAFKA_BOOTSTRAP": self.kafka_bootstrap,
+            "KAFKA_IDEMPOTENT": "false",  # The embedded broker knows no idempotent producers.
+        }
         return subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", "services.router", *arguments],
-            env=_without_backends() | {"CLICKHOUSE_URL": self.clickhouse_url},
+            [sys.executable, "-m", f"services.{service}", *arguments],
+            env=_without_backends() | backends,
             capture_output=True,
             text=True,
             timeout=START_TIMEOUT_S,
