@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import msgspec
@@ -84,7 +85,7 @@ def _naming(service: str) -> Any:
     return name
 
 
-def _discreet(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+def _discreet(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Mask addresses and credentials, which no log should hold: a library's message or an exception may quote them."""
     for name, value in event.items():
         if isinstance(value, str):
