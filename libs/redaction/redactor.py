@@ -56,7 +56,3 @@ class Redactor:
 
     def _placeholder(self, kind: str, value: str) -> str:
         return masked(kind) if self._key is None else hashed(kind, value, self._key)
-
-
-MASKING: Final = Redactor(RedactionPolicy(), tenant="", secret="")
-"""For what is written down without a tenant's policy at hand."""

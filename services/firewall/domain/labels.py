@@ -8,7 +8,6 @@ import msgspec
 from libs.contracts import state
 from libs.contracts.events import Label, VerdictLabelled
 from libs.contracts.state import MAX_SESSION_ID_CHARS
-from libs.redaction.redactor import MASKING
 
 MAX_COMMENT_CHARS: Final = 2_000
 
@@ -41,11 +40,7 @@ class LabelRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def event(asked: LabelRequest, *, tenant: str, session_id: str, labeller: str, now_ms: int) -> VerdictLabelled:
-    """
-    Return the event of a label; the same subject always makes the same event id.
-
-    A comment is masked whatever the tenant's redaction says: somebody may quote in it what was blocked.
-    """
+    """Return the event of a label; the same subject always makes the same event id."""
     subject = msgspec.json.encode((tenant, session_id, asked.request_id or "")).decode()
     return VerdictLabelled(
         event_id=str(uuid.uuid5(_EVENT_IDS, subject)),
@@ -55,7 +50,7 @@ def event(asked: LabelRequest, *, tenant: str, session_id: str, labeller: str, n
         labelled_at_ms=now_ms,
         request_id=asked.request_id,
         labeller=labeller,
-        comment=MASKING.text(asked.comment, "comment") if asked.comment else None,
+        comment=asked.comment or None,
     )
 
 

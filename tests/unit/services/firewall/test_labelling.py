@@ -41,11 +41,6 @@ async def test_a_label_of_a_request_is_published_with_its_session(world: World):
     assert [("verdicts", b"acme:s-1")] == world.events.keys
 
 
-async def test_a_comment_that_quotes_what_was_blocked_tells_nobodys_address(world: World):
-    labelled = await label(world, request_id="r-1", comment="blocked 'mail jane@example.com'")
-    assert "blocked 'mail [email]'" == labelled.event.comment
-
-
 @pytest.mark.parametrize(("named", "session"), [("s-9", "s-9"), ("chatcmpl-1", "s-1"), ("r-1", "s-1"), ("r-2", "r-2")])
 async def test_a_session_is_named_by_itself_or_by_what_belongs_to_it(world: World, named: str, session: str):
     labelled = await label(world, session_id=named)
