@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from clickhouse_driver import Client
@@ -25,18 +26,25 @@ VERIFY_TIMEOUT_S = 60.0
 
 class Stack:
     """
-    One platform with data in *directory*, for *tenants*; nothing runs until it is started.
+    One platform with data in *directory*, for *tenants* without limits or scans, or under *policy*; nothing runs until it is started.
 
     *apache* is a broker to run on instead of the embedded one, with consumer groups instead of fixed shards. Processes die
     with the thread that starts them.
     """
 
-    def __init__(self, directory: Path, tenants: tuple[str, ...], *, apache: ProcessSpec | None = None) -> None:
-        policy, providers = directory / "policy.toml", directory / "providers.toml"
-        settings = StackSettings(data=directory, bootstrap_file=policy, providers_file=providers)
+    def __init__(
+        self,
+        directory: Path,
+        tenants: tuple[str, ...] = (),
+        *,
+        apache: ProcessSpec | None = None,
+        policy: dict[str, Any] | None = None,
+    ) -> None:
+        bootstrap, providers = directory / "policy.toml", directory / "providers.toml"
+        settings = StackSettings(data=directory, bootstrap_file=bootstrap, providers_file=providers)
         ports = {f"{name}_port": free_port() for name in (*BACKENDS, *SERVICES, "firewall")}
         self._settings = msgspec.structs.replace(settings, **ports)
-        policy.write_bytes(_policy(tenants))
+        bootstrap.write_bytes(msgspec.toml.encode(policy or _policy(tenants)))
         providers.write_bytes(providers_file(self._settings.simulated_base_url))
         self._logs = directory
         self._specs = {spec.name: spec for spec in stack(self._settings, internal_secret="between-services")}
@@ -114,6 +122,10 @@ class Stack:
     def url(self, name: str = "gateway") -> str:
         return f"http://127.0.0.1:{self._specs[name].port}"
 
+    def environment(self, name: str) -> dict[str, str]:
+        """Return what *name* is told, for commands beside it."""
+        return os.environ | self._specs[name].env
+
     def redis(self) -> Redis:
         return Redis(port=self._settings.valkey_port)
 
@@ -143,11 +155,9 @@ def _in_groups(port: int) -> dict[str, str]:
     return {"KAFKA_BOOTSTRAP": f"127.0.0.1:{port}", "KAFKA_IDEMPOTENT": "true", "KAFKA_SHARD": ""}
 
 
-def _policy(tenants: tuple[str, ...]) -> bytes:
-    return msgspec.toml.encode(
-        {
-            "plans": [{"name": "unlimited"}],
-            "tenants": [{"tenant": tenant, "plan": "unlimited", "firewall": {"mode": "off"}} for tenant in tenants],
-            "keys": [{"tenant": tenant, "key_id": "agent", "secret": key_of(tenant)} for tenant in tenants],
-        }
-    )
+def _policy(tenants: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "plans": [{"name": "unlimited"}],
+        "tenants": [{"tenant": tenant, "plan": "unlimited", "firewall": {"mode": "off"}} for tenant in tenants],
+        "keys": [{"tenant": tenant, "key_id": "agent", "secret": key_of(tenant)} for tenant in tenants],
+    }
