@@ -6,6 +6,7 @@ until it ends or is long enough to be a copy.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import Final
@@ -61,11 +62,11 @@ class LeakHoldback:
     """
     Replaces runs of *prompt* in one growing text; what `feed` and `close` return does not depend on how it was cut.
 
-    With *in_json* the text is JSON: a run ends with its string, so that what is left is JSON too. *found* counts.
+    With *in_json* the text is JSON: a run ends with its string, so that what is left is JSON too. *found*, which may be shared, counts.
     """
 
-    def __init__(self, prompt: Prompt, *, in_json: bool = False) -> None:
-        self.found = 0
+    def __init__(self, prompt: Prompt, *, in_json: bool = False, found: Counter[str] | None = None) -> None:
+        self.found = Counter() if found is None else found
         self.held = ""
         self._prompt = prompt
         self._in_json = in_json
@@ -131,7 +132,7 @@ class LeakHoldback:
         if copies:
             out = self._release(min(runs[place].start for place in copies))
             self._runs, self._leaking, self._released = {}, copies, end
-            self.found += 1
+            self.found[SYSTEM_PROMPT] += 1
             return f"{out} {placeholder(SYSTEM_PROMPT)}"
         for place in self._prompt.places(self._last):
             runs.setdefault(place, _Run(end, sum(map(len, self._last))))
@@ -172,8 +173,8 @@ class LeakHoldback:
 class MarkHoldback:
     """Replaces *marks*, strings that a tenant has planted in its prompts, in one growing text; *found* counts them."""
 
-    def __init__(self, marks: Iterable[str]) -> None:
-        self.found = 0
+    def __init__(self, marks: Iterable[str], found: Counter[str] | None = None) -> None:
+        self.found = Counter() if found is None else found
         self.held = ""
         known = frozenset(marks)
         least = [mark for mark in known if not any(other in mark for other in known - {mark})]
@@ -184,7 +185,8 @@ class MarkHoldback:
     def feed(self, more: str) -> str:
         """Take the next piece; return what may be handed on."""
         text, count = self._marks.subn(placeholder(CANARY), self.held + more)
-        self.found += count
+        if count:
+            self.found[CANARY] += count
         sizes = range(min(len(text), self._longest - 1), 0, -1)
         open_size = next((size for size in sizes if text[-size:] in self._beginnings), 0)
         self.held = text[len(text) - open_size :]
