@@ -14,7 +14,8 @@ HEAD_CHARS, TAIL_CHARS = 300, 200  # Requests say what they want at their beginn
 KIND = "kind:"  # Before the kind that key words suggest, which is a feature like a word; no word holds a colon.
 SCALE = 100  # Weights are kept in hundredths.
 UNSURE = "chat"
-_WORD = re.compile(r"[a-z_]+|[?=%+*/$|{}<>]|\d")
+_WORD = re.compile(r"[a-z_]+|[?=%+*/$|{}<>]|[0-9]")
+_DIGITS = frozenset("0123456789")
 
 
 class ShapeModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,8 +57,10 @@ class ShapeHead:
 def words_of(text: str, kind: str) -> set[str]:
     """Return the features of a request: words and signs at both ends of *text*, any digit as `0`, and *kind*."""
     ends = text if len(text) <= HEAD_CHARS + TAIL_CHARS else f"{text[:HEAD_CHARS]} {text[-TAIL_CHARS:]}"
-    found = {"0" if word.isdigit() else word for word in _WORD.findall(ends.lower())}
-    found.add(f"{KIND}{kind}")
+    found = set(_WORD.findall(ends.lower()))
+    if not found.isdisjoint(_DIGITS):
+        found = (found - _DIGITS) | {"0"}
+    found.add(KIND + kind)
     return found
 
 

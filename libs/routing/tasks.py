@@ -21,7 +21,7 @@ Task: TypeAlias = Literal[
 TASKS: tuple[str, ...] = get_args(Task)
 
 LONG_CONTEXT_TOKENS = 48_000
-READ_CHARS = 1_500  # Words are looked for at both ends of the text: a bound on time, not on meaning.
+READ_CHARS = 500  # Words are looked for at both ends of the text: a bound on time, not on meaning.
 
 _FENCE = "```"
 _WORD = re.compile(r"[a-z_]{3,}")
