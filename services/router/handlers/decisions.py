@@ -61,7 +61,7 @@ async def list_decisions(request: web.Request) -> web.Response:
 async def export_decisions(request: web.Request) -> web.StreamResponse:
     """Stream every decision of a time range, and end with the trailer; what fails under way is said there."""
     tenant = caller(request, "read").tenant
-    export = queries.read_export(tenant, _named(request, tenant))
+    export = queries.read_export(tenant, request.query)
     chunks = aiter(request.app[DECISION_LOG].export(export.filters))
     # The first chunk is fetched before the answer begins, so that a log that is away is still an honest 503.
     chunk = await anext(chunks, None)
