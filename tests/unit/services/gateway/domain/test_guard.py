@@ -15,9 +15,7 @@ REQUEST = b'{"messages": [{"role": "system", "content": "You are a helpful assis
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(f"key {KEY}."),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["content", "a", "index"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["content", "a", "index"]), inner),
 )
 
 
