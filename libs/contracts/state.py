@@ -7,27 +7,33 @@ rebuilds statistics.
 """
 
 import hashlib
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from libs.contracts.events import Stage, Strategy
+from libs.contracts.events import LeakCategory, Stage, Strategy
 
 ANY_ROUTE = "*"  # The route of gates that hold wherever a rule has none of its own.
 POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
+PLATFORM = "*platform"  # Owner of entities that belong to no tenant: plans, the Day-0 table.
+BENCHMARKS = "benchmarks"  # Entity id of the one Day-0 table.
 CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
 MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
+OutputMode: TypeAlias = Literal["off", "flag", "redact", "block"]
+Canary: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{8,128}$")]
 QuarantineReason: TypeAlias = Literal["passage", "session"]
+PiiKind: TypeAlias = Literal["secret", "email", "phone", "card", "iban", "national_id", "ip"]
+USUAL_PII: frozenset[PiiKind] = frozenset(("secret", "email", "phone", "card", "iban", "national_id"))
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """A nudge to gateways: re-read one entity. Losing it costs a poll interval, never correctness."""
 
-    kind: Literal["weights", "key", "plan", "policy", "rule", "gates"]
+    kind: Literal["weights", "key", "plan", "policy", "rule", "gates", "priors"]
     tenant: str
     entity_id: str = ""
     version: int = 0
@@ -59,7 +65,11 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     How a tenant wants prompts scanned; thresholds None means those of the model card.
 
-    *may_train* allows the operator to export prompts that the tenant has labelled, to train the scanner with.
+    *may_train* allows the operator to export prompts that the tenant has labelled, to train the scanner with. *output* is what
+    becomes of an answer in which something of *output_categories* is found: it passes and is recorded, passes with
+    `[redacted:kind]` in its place, or ends. The system prompt is no default category: where documents stand in it, an answer
+    quotes them. *output_allowed* are kinds of secrets that may pass (`libs/redaction/secret_shapes.py`), *canaries* strings of
+    the tenant's own that must never be in an answer.
     """
 
     mode: FirewallMode = "block"
@@ -68,6 +78,10 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     flag_threshold: float | None = None
     block_threshold: float | None = None
     may_train: bool = False
+    output: OutputMode = "off"
+    output_categories: tuple[LeakCategory, ...] = ("secret_leak",)
+    output_allowed: tuple[str, ...] = ()
+    canaries: tuple[Canary, ...] = ()
 
     def mode_for(self, *, asked: bool | None) -> FirewallMode:
         """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""
@@ -76,6 +90,19 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
         if asked is False and self.mode == "flag":
             return "off"
         return self.mode
+
+
+class RedactionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is taken out of everything that is published of a tenant's requests and answers: `USUAL_PII` less *skip*, and *extra*.
+
+    `mask` leaves the kind in its place (`[email]`); `hash` adds a keyed digest (`[email:kfjaodmebcdn]`), the same for the same
+    value of the tenant, so that what belongs together stays joinable; `off` publishes bodies and labels as they came.
+    """
+
+    mode: Literal["mask", "hash", "off"] = "mask"
+    skip: tuple[PiiKind, ...] = ()
+    extra: tuple[PiiKind, ...] = ()
 
 
 class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +146,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     exact_cache: bool = False
     cache_ttl_s: int = 3600
     firewall: FirewallPolicy = FirewallPolicy()
+    redaction: RedactionPolicy = RedactionPolicy()
     routing: RoutingPolicy = RoutingPolicy()
     prices: dict[str, TokenPrice] = {}
 
@@ -230,6 +258,11 @@ def api_key(secret_sha256: str) -> str:
 def plan(name: str) -> str:
     """Return the key of a `Plan`."""
     return f"ag:plan:{name}"
+
+
+def priors() -> str:
+    """Return the key of the Day-0 table (JSON) that takes the place of the shipped one; absent where none does."""
+    return "ag:priors"
 
 
 def policy(tenant: str) -> str:
