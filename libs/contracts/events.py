@@ -23,7 +23,7 @@ Strategy: TypeAlias = Literal[
     "fallback",
 ]
 Label: TypeAlias = Literal["false_positive", "missed_attack", "correct"]
-ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates"]
+ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates", "priors"]
 Stage: TypeAlias = Literal["live", "canary", "shadow"]
 
 

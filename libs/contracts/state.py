@@ -15,6 +15,8 @@ from libs.contracts.events import Stage, Strategy
 
 ANY_ROUTE = "*"  # The route of gates that hold wherever a rule has none of its own.
 POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
+PLATFORM = "*platform"  # Owner of entities that belong to no tenant: plans, the Day-0 table.
+BENCHMARKS = "benchmarks"  # Entity id of the one Day-0 table.
 CHANGES_CHANNEL = "ag:changes"  # Pub/sub: a `Changed` for each new weights version or policy change.
 TENANT_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
@@ -22,12 +24,14 @@ MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
 QuarantineReason: TypeAlias = Literal["passage", "session"]
+PiiKind: TypeAlias = Literal["secret", "email", "phone", "card", "iban", "national_id", "ip"]
+USUAL_PII: frozenset[PiiKind] = frozenset(("secret", "email", "phone", "card", "iban", "national_id"))
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """A nudge to gateways: re-read one entity. Losing it costs a poll interval, never correctness."""
 
-    kind: Literal["weights", "key", "plan", "policy", "rule", "gates"]
+    kind: Literal["weights", "key", "plan", "policy", "rule", "gates", "priors"]
     tenant: str
     entity_id: str = ""
     version: int = 0
@@ -78,6 +82,19 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return self.mode
 
 
+class RedactionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is taken out of everything that is published of a tenant's requests and answers: `USUAL_PII` less *skip*, and *extra*.
+
+    `mask` leaves the kind in its place (`[email]`); `hash` adds a keyed digest (`[email:kfjaodmebcdn]`), the same for the same
+    value of the tenant, so that what belongs together stays joinable; `off` publishes bodies and labels as they came.
+    """
+
+    mode: Literal["mask", "hash", "off"] = "mask"
+    skip: tuple[PiiKind, ...] = ()
+    extra: tuple[PiiKind, ...] = ()
+
+
 class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     A tenant's utility and exploration.
@@ -119,6 +136,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     exact_cache: bool = False
     cache_ttl_s: int = 3600
     firewall: FirewallPolicy = FirewallPolicy()
+    redaction: RedactionPolicy = RedactionPolicy()
     routing: RoutingPolicy = RoutingPolicy()
     prices: dict[str, TokenPrice] = {}
 
@@ -230,6 +248,11 @@ def api_key(secret_sha256: str) -> str:
 def plan(name: str) -> str:
     """Return the key of a `Plan`."""
     return f"ag:plan:{name}"
+
+
+def priors() -> str:
+    """Return the key of the Day-0 table (JSON) that takes the place of the shipped one; absent where none does."""
+    return "ag:priors"
 
 
 def policy(tenant: str) -> str:

@@ -1,9 +1,11 @@
 """Day 0: what public benchmarks say of a model before anybody has rated it."""
 
+import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib.resources import files
 from math import log
+from typing import Literal
 
 import msgspec
 
@@ -14,6 +16,8 @@ from libs.providers.families import line_of, version_of
 from libs.routing.phases import weights_of
 from libs.routing.tasks import TASKS
 
+DAY0 = "day0"  # Event id of what the shipped table says; of another table `day0:` and its `table_id`.
+TABLE_ID_CHARS = 12
 ANY_TASK = "*"  # Estimates for a task that nobody has heard of.
 LEVEL = 0.62  # Where a middling model starts; evidence corrects the level, benchmarks only say who is better.
 SPREAD = 0.06  # Score points per standard deviation between models.
@@ -63,6 +67,23 @@ def load_priors() -> Priors:
     return msgspec.json.decode(files("libs.routing").joinpath("data/priors.json").read_bytes(), type=Priors)
 
 
+def table_id(priors: Priors) -> str:
+    """Return the start of the SHA-256 of the table's canonical JSON."""
+    return hashlib.sha256(msgspec.json.encode(priors, order="sorted")).hexdigest()[:TABLE_ID_CHARS]
+
+
+def day0_id(priors: Priors) -> str:
+    """Return the event id under which decisions name what *priors* alone says."""
+    return DAY0 if priors == load_priors() else f"{DAY0}:{table_id(priors)}"
+
+
+def basis_of(priors: Priors, model: Model) -> Literal["benchmarks", "predecessor", "price"]:
+    """Return what `prior_of` rests on for *model*."""
+    if model.family in priors.families:
+        return "benchmarks"
+    return "price" if _predecessor(priors, model) is None else "predecessor"
+
+
 def prior_of(priors: Priors, model: Model, task: str) -> Estimate:
     """
     Return what benchmarks expect of *model* on *task*.
@@ -84,7 +105,7 @@ def day0(priors: Priors, models: Iterable[Model], *, now_ms: int) -> WeightsPubl
         for task in (*TASKS, ANY_TASK)
     }
     return WeightsPublished(
-        event_id="day0",
+        event_id=day0_id(priors),
         scope=POOL,
         version=0,
         published_at_ms=now_ms,
@@ -102,10 +123,17 @@ def blended_price(model: Model) -> float | None:
 
 
 def _unmeasured(priors: Priors, model: Model) -> float:
-    predecessor = priors.lines.get(line_of(model.family))
-    if predecessor is None or version_of(model.family) <= version_of(predecessor):
+    predecessor = _predecessor(priors, model)
+    if predecessor is None:
         return _by_price(priors, model) + UNMEASURED_Z
-    return (_by_price(priors, model) + priors.families[predecessor].overall) / 2 + SUCCESSOR_Z
+    return (_by_price(priors, model) + predecessor.overall) / 2 + SUCCESSOR_Z
+
+
+def _predecessor(priors: Priors, model: Model) -> Composite | None:
+    best = priors.lines.get(line_of(model.family))
+    if best is None or version_of(model.family) <= version_of(best):
+        return None
+    return priors.families[best]
 
 
 def _by_price(priors: Priors, model: Model) -> float:

@@ -10,11 +10,9 @@ from libs.providers.catalogue import Model, Price
 from libs.providers.families import family_of
 from libs.routing.candidates import Field, Models, Requirements, RoutingRequest
 from libs.routing.plans import Plan, choose, plan_on
-from libs.routing.priors import Priors, day0
+from libs.routing.priors import DAY0, Priors, day0
 from libs.routing.selection import seed_of
 from libs.routing.snapshots import effective
-
-DAY0 = "day0"  # The event id of the shipped benchmarks, which no log holds.
 
 
 class UnreplayableError(Exception):
@@ -39,7 +37,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
 def snapshot_ids(decision: Decision) -> tuple[str, ...]:
     """Return the `WeightsPublished` events that a replay needs; raises `UnreplayableError`."""
     inputs = inputs_of(decision)
-    return tuple(name for name in (inputs.snapshot_id, inputs.base_id) if name is not None and name != DAY0)
+    return tuple(name for name in (inputs.snapshot_id, inputs.base_id) if name is not None and not _is_day0(name))
 
 
 def inputs_of(decision: Decision) -> DecisionInputs:
@@ -124,6 +122,11 @@ def differences(logged: Decision, again: Decision) -> tuple[Difference, ...]:
     )
 
 
+def _is_day0(name: str) -> bool:
+    """Say whether the event is what benchmarks alone say, which no log holds."""
+    return name.partition(":")[0] == DAY0
+
+
 def _model(name: str, provider: str, inputs: DecisionInputs, models: Models) -> Model:
     known = models.get(name)
     price = inputs.prices.get(name)
@@ -144,6 +147,9 @@ def _weights(
     inputs: DecisionInputs, models: tuple[Model, ...], snapshots: Mapping[str, WeightsPublished], priors: Priors
 ) -> WeightsPublished:
     benchmarks = day0(priors, models, now_ms=0)
+    for name in (inputs.snapshot_id, inputs.base_id):
+        if name is not None and _is_day0(name) and name != benchmarks.event_id:
+            raise UnreplayableError(f"benchmarks {name} are not those at hand, {benchmarks.event_id}")
     own = _snapshot(inputs.snapshot_id, snapshots)
     if own is not None and own.scope == POOL:
         return effective(None, own, benchmarks)
@@ -151,9 +157,9 @@ def _weights(
 
 
 def _snapshot(name: str | None, snapshots: Mapping[str, WeightsPublished]) -> WeightsPublished | None:
-    if name in (None, DAY0):
+    if name is None or _is_day0(name):
         return None
-    found = snapshots.get(name or "")
+    found = snapshots.get(name)
     if found is None:
         raise UnreplayableError(f"weights {name} are not in the log")
     return found

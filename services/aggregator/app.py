@@ -31,6 +31,7 @@ from libs.runtime.server import HEALTH, REGISTRY, new_app
 from services.aggregator.adapters import clickhouse_migrations
 from services.aggregator.adapters.clickhouse_client import ClickHouseClient
 from services.aggregator.adapters.clickhouse_log import ClickHouseLog
+from services.aggregator.adapters.redis_benchmarks import RedisBenchmarks
 from services.aggregator.adapters.redis_learning import RedisLearning
 from services.aggregator.adapters.redis_policies import RedisPolicies
 from services.aggregator.adapters.redis_pool import RedisPool
@@ -128,12 +129,14 @@ async def _learning(app: web.Application, config: AggregatorConfig) -> AsyncIter
         max_event_bytes=config.kafka.max_message_bytes - KEY_BYTES,
     )
     knowledge = Knowledge(priors=load_priors(), models=load_catalogue(config.providers_file, os.environ).models)
+    benchmarks = RedisBenchmarks(redis)
     schedule = PublicationSchedule(
         state,
         pool,
         publisher,
         knowledge,
         metrics,
+        benchmarks=benchmarks,
         owned=lambda: app[LEARNING].learner.owned,
         clock_ms=epoch_ms,
         pace=Pace(observe_s=config.observe_s, pool_age_s=config.pool_s),
@@ -145,6 +148,7 @@ async def _learning(app: web.Application, config: AggregatorConfig) -> AsyncIter
         policies=policies,
         publisher=publisher,
         knowledge=knowledge,
+        benchmarks=benchmarks,
         partitions=partitions,
         token=_new_id(),
         clock_ms=epoch_ms,

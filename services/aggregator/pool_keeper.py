@@ -11,7 +11,7 @@ from libs.routing.statistics import Evidence
 from services.aggregator.domain.change import TaskKey
 from services.aggregator.domain.measures import day_of
 from services.aggregator.domain.publication import EVERY_TASK, Knowledge, contribution, next_pool
-from services.aggregator.ports import LearningState, Marks, Policies, PoolStore, Statistics
+from services.aggregator.ports import Benchmarks, LearningState, Marks, Policies, PoolStore, Statistics
 from services.aggregator.publisher import ContendedError, WeightsPublisher
 
 log = structlog.get_logger(__name__)
@@ -27,7 +27,7 @@ class KeeperPace(msgspec.Struct, frozen=True, kw_only=True):
 
 class PoolKeeper:
     """
-    Recomputes the tasks of the pool that new ratings, a change of membership or a new day have made out of date.
+    Recomputes the tasks of the pool that ratings, membership, a new day or another Day-0 table have made out of date.
 
     A tenant that stops contributing is out of the pool with the next recomputation, and a changed policy reaches the
     tenant's weights with the next turn. *partitions* is how many there are.
@@ -42,6 +42,7 @@ class PoolKeeper:
         policies: Policies,
         publisher: WeightsPublisher,
         knowledge: Knowledge,
+        benchmarks: Benchmarks,
         partitions: int,
         token: str,
         clock_ms: Callable[[], int],
@@ -53,6 +54,7 @@ class PoolKeeper:
         self._policies = policies
         self._publisher = publisher
         self._knowledge = knowledge
+        self._benchmarks = benchmarks
         self._partitions = range(partitions)
         self._token = token
         self._clock_ms = clock_ms
@@ -76,6 +78,7 @@ class PoolKeeper:
     async def keep(self) -> None:
         """Recompute what is due, then refresh every tenant when it is time."""
         now_ms = self._clock_ms()
+        await self._take_up_benchmarks()
         marks = {partition: await self._state.marks(partition, "pool") for partition in self._partitions}
         index = await self._statistics.index()
         policies = await self._policies.of_tenants(sorted({tenant for tenant, _ in index}))
@@ -89,6 +92,14 @@ class PoolKeeper:
         self._basis = basis
         await self._settle(marks)
         await self._refresh(index, self._due_for_refresh(policies, now_ms))
+
+    async def _take_up_benchmarks(self) -> None:
+        """Make everything due where another Day-0 table has come into force."""
+        priors = await self._benchmarks.in_force()
+        if priors is not self._knowledge.priors:
+            self._knowledge = msgspec.structs.replace(self._knowledge, priors=priors)
+            self._basis, self._refresh_at_ms = None, 0
+            log.info("benchmarks.taken_up", built_on=priors.built_on, families=len(priors.families))
 
     async def _recompute(
         self, due: set[str], index: frozenset[TaskKey], policies: Mapping[str, TenantPolicy], now_ms: int

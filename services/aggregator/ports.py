@@ -8,6 +8,7 @@ import msgspec
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import Changed, TenantPolicy
 from libs.routing.pool import Pool
+from libs.routing.priors import Priors
 from services.aggregator.domain.change import Change, SessionKey, TaskKey
 from services.aggregator.domain.folding import Known
 from services.aggregator.domain.measures import TenantStatistics
@@ -138,6 +139,13 @@ class PoolStore(Protocol):
 
     async def lease(self, token: str, ttl_s: float) -> bool:
         """Take or renew the lease for *ttl_s*, or return False while another process holds it."""
+
+
+class Benchmarks(Protocol):
+    """The Day-0 table in force."""
+
+    async def in_force(self) -> Priors:
+        """Return the table: the very object until another one is loaded."""
 
 
 class Policies(Protocol):

@@ -10,7 +10,7 @@ import structlog
 from services.aggregator.domain.change import COUNTERS, Change
 from services.aggregator.domain.publication import Knowledge
 from services.aggregator.metrics import PublicationMetrics
-from services.aggregator.ports import LearningState, MarkKind, PoolStore
+from services.aggregator.ports import Benchmarks, LearningState, MarkKind, PoolStore
 from services.aggregator.publisher import ContendedError, WeightsPublisher
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ class PublicationSchedule:
         knowledge: Knowledge,
         metrics: PublicationMetrics,
         *,
+        benchmarks: Benchmarks,
         owned: Callable[[], Iterable[int]],
         clock_ms: Callable[[], int],
         pace: Pace,
@@ -53,6 +54,7 @@ class PublicationSchedule:
         self._pool = pool
         self._publisher = publisher
         self._knowledge = knowledge
+        self._benchmarks = benchmarks
         self._metrics = metrics
         self._owned = owned
         self._clock_ms = clock_ms
@@ -121,7 +123,8 @@ class PublicationSchedule:
     async def _current_knowledge(self, now_ms: int) -> Knowledge:
         if now_ms >= self._pool_at_ms:
             self._pool_at_ms = now_ms + int(self._pace.pool_age_s * 1000)
-            self._knowledge = msgspec.structs.replace(self._knowledge, pool=(await self._pool.read()).pool)
+            pool, priors = (await self._pool.read()).pool, await self._benchmarks.in_force()
+            self._knowledge = msgspec.structs.replace(self._knowledge, pool=pool, priors=priors)
         return self._knowledge
 
     async def _woken(self) -> bool:

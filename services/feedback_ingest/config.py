@@ -48,3 +48,12 @@ class FeedbackConfig(ServiceConfig, frozen=True, kw_only=True):
     def judges(self) -> bool:
         """Say whether this process runs the judge."""
         return "judge" in self.roles and bool(self.judge.model)
+
+
+class BenchmarkConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the commands on the Day-0 table are told; the same variables as the service's."""
+
+    redis: RedisSettings = RedisSettings()
+    redis_deadline_s: Annotated[float, Meta(gt=0, description="Longest wait for Redis, retries included.")] = 1.0
+    kafka: KafkaSettings = KafkaSettings()
+    visible_within_s: Annotated[float, Meta(ge=0, description="Longest wait for a table to come into force.")] = 10.0

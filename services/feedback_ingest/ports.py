@@ -4,12 +4,17 @@ from typing import Protocol
 
 import msgspec
 
-from libs.contracts.events import FeedbackReceived
+from libs.contracts.events import ControlChanged, FeedbackReceived
 from libs.contracts.state import FeedbackMark
+from libs.routing.priors import Priors
 
 
 class StoreUnavailableError(Exception):
     """Redis did not answer in time; nothing is known about what it holds."""
+
+
+class LogUnavailableError(Exception):
+    """The broker did not acknowledge: the change may or may not be in the log, repeating it is harmless."""
 
 
 class OverQuotaError(Exception):
@@ -60,6 +65,20 @@ class Plans(Protocol):
 
     async def monthly_feedback(self, plan: str) -> int | None:
         """Return how many ratings a month *plan* allows, None for unlimited; raises `StoreUnavailableError`."""
+
+
+class Benchmarks(Protocol):
+    """The Day-0 table that everybody reads."""
+
+    async def in_force(self) -> Priors:
+        """Return the table in force, the shipped one where none was loaded; raises `StoreUnavailableError`."""
+
+
+class BenchmarkLog(Protocol):
+    """The control log, for Day-0 tables."""
+
+    async def append(self, change: ControlChanged) -> None:
+        """Return once the broker has acknowledged *change*; raises `LogUnavailableError`."""
 
 
 class Events(Protocol):

@@ -15,7 +15,7 @@ from libs.kafka.publisher import JournaledPublisher
 from libs.kafka.sender import KafkaSender
 from libs.providers.catalogue import Catalogue
 from libs.providers.loading import load_catalogue
-from libs.routing.priors import day0, load_priors
+from libs.routing.priors import Priors, day0, load_priors
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.lifecycle import Listener, listen_tcp
@@ -27,6 +27,7 @@ from services.gateway.adapters.bootstrap_directory import read_bootstrap
 from services.gateway.adapters.fallback_firewall import FallbackFirewall
 from services.gateway.adapters.kafka_events import KafkaEvents
 from services.gateway.adapters.local_firewall import LocalFirewall
+from services.gateway.adapters.redis_benchmarks import RedisBenchmarks
 from services.gateway.adapters.redis_changes import RedisChanges
 from services.gateway.adapters.redis_directory import DirectorySettings, RedisDirectory
 from services.gateway.adapters.redis_hot_state import HotStateSettings, RedisHotState
@@ -42,11 +43,13 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.pipeline.attempts import Attempts, AttemptSettings
 from services.gateway.pipeline.chat import ChatPipeline
 from services.gateway.pipeline.protection import Protection
+from services.gateway.pipeline.publication import Publication
 from services.gateway.pipeline.settlement import Settlement
 from services.gateway.ports import Firewall
 
 REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
 METRICS: web.AppKey[GatewayMetrics] = web.AppKey("metrics", GatewayMetrics)
+BENCHMARKS: web.AppKey[RedisBenchmarks] = web.AppKey("benchmarks", RedisBenchmarks)
 WEIGHTS: web.AppKey[RedisWeights] = web.AppKey("weights", RedisWeights)
 CALLERS: web.AppKey[RedisDirectory] = web.AppKey("callers", RedisDirectory)
 HOT_STATE: web.AppKey[RedisHotState] = web.AppKey("hot_state", RedisHotState)
@@ -126,15 +129,22 @@ async def _copies(app: web.Application, config: GatewayConfig) -> AsyncIterator[
     app[DIRECTORY] = app[CALLERS] = RedisDirectory(app[REDIS], fallback, settings, time.monotonic, degrade)
     start = day0(load_priors(), app[CATALOGUE].models.values(), now_ms=epoch_ms())
     app[WEIGHTS] = RedisWeights(app[REDIS], start, config.weights_poll_s, degrade)
+    app[BENCHMARKS] = RedisBenchmarks(app[REDIS], lambda table: _rebase(app, table), config.weights_poll_s, degrade)
     yield
 
 
+def _rebase(app: web.Application, table: Priors) -> None:
+    app[WEIGHTS].rebase(day0(table, app[CATALOGUE].models.values(), now_ms=epoch_ms()))
+
+
 async def _poll(app: web.Application, stop: asyncio.Event) -> None:
-    await app[WEIGHTS].poll(stop)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(app[WEIGHTS].poll(stop))
+        tasks.create_task(app[BENCHMARKS].poll(stop))
 
 
 async def _changes(app: web.Application, stop: asyncio.Event) -> None:
-    listeners = (app[WEIGHTS].changed, app[CALLERS].changed)
+    listeners = (app[BENCHMARKS].changed, app[WEIGHTS].changed, app[CALLERS].changed)
     await RedisChanges(app[REDIS], listeners, app[METRICS].degrade).run(stop)
 
 
@@ -213,6 +223,9 @@ async def _pipeline(app: web.Application, config: GatewayConfig) -> AsyncIterato
     settings = AttemptSettings(
         max_attempts=upstream.max_attempts, retries=upstream.retries, retry_pause_s=upstream.retry_pause_s
     )
+    defer = asyncio.get_running_loop().call_soon
+    secret = config.internal_secret.reveal()
+    publication = Publication(app[EVENTS], clock, secret=secret, defer=defer, degrade=metrics.degrade)
     app[PIPELINE] = ChatPipeline(
         directory=app[DIRECTORY],
         hot_state=app[HOT_STATE],
@@ -220,8 +233,9 @@ async def _pipeline(app: web.Application, config: GatewayConfig) -> AsyncIterato
         protection=Protection(app[FIREWALL], metrics.degrade),
         router=Router(app[CATALOGUE]),
         attempts=Attempts(app[UPSTREAM], breaker, clock, settings),
-        settlement=Settlement(app[HOT_STATE], app[EVENTS], metrics, clock, asyncio.get_running_loop().call_soon),
+        settlement=Settlement(app[HOT_STATE], publication, metrics, clock, defer),
         clock=clock,
         draw=random.Random().random,  # noqa: S311 - spreads cached variants, guards nothing
     )
     yield
+    publication.close()

@@ -20,7 +20,6 @@ from libs.kafka.settings import KafkaSettings
 from libs.kafka.source import KafkaSource
 from libs.kafka.topics_admin import ensure_topics
 from libs.providers.loading import load_catalogue
-from libs.routing.priors import load_priors
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms
 from libs.runtime.identity import require_identity
@@ -76,7 +75,6 @@ def build_app(config: RouterConfig) -> web.Application:
     )
     app[wiring.CURSOR_SECRET] = CursorSecret(secret)
     app[wiring.CATALOGUE] = load_catalogue(config.providers_file, os.environ)
-    app[wiring.PRIORS] = load_priors()
     app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
     app.cleanup_ctx.append(redis_resource(REDIS, config.redis))
     app.cleanup_ctx.append(lambda app: _policy(app, config))

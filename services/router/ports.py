@@ -13,8 +13,10 @@ from libs.contracts.events import (
     WeightsPublished,
 )
 from libs.contracts.state import FirewallPolicy, SessionState
+from libs.routing.priors import Priors
 from services.router.domain.entities import Entry, Place, Ref
 from services.router.domain.queries import Filters, Page
+from services.router.domain.training import LabelledPrompt
 from services.router.domain.transcripts import Turn
 from services.router.domain.verification import Arm, Route
 
@@ -122,11 +124,24 @@ class OutcomeLog(Protocol):
         """Return how many sessions of the route had a choice recorded that was not served."""
 
 
+class LabelLog(Protocol):
+    """What tenants said of the firewall's verdicts; raises `DecisionLogUnavailableError`."""
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return who labelled in the time range, in order."""
+
+    def prompts(self, tenant: str, *, from_ms: int, to_ms: int) -> AsyncIterator[Sequence[LabelledPrompt]]:
+        """Yield the labelled requests of the tenant, oldest label first, a bounded number at a time."""
+
+
 class LiveState(Protocol):
     """What gateways route by at this moment; raises `PolicyUnavailableError`."""
 
     async def weights(self, scope: str) -> WeightsPublished | None:
         """Return the newest weights of a tenant or of the pool, None where nothing was published."""
+
+    async def benchmarks(self) -> Priors:
+        """Return the Day-0 table in force."""
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered of a session; an unknown one has no pins."""

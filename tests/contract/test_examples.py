@@ -8,6 +8,7 @@ import pytest
 from libs.contracts import topics
 from libs.contracts.events import ControlChanged, Decision, Event, FeedbackReceived, RequestCompleted, WeightsPublished
 from libs.contracts.state import OptimizationGates, Plan, RoutingRule, TenantPolicy
+from libs.routing.priors import Priors
 from tests.contract.examples import ROOT, Example, examples
 
 ENTITIES: dict[str, type[msgspec.Struct]] = {
@@ -15,6 +16,7 @@ ENTITIES: dict[str, type[msgspec.Struct]] = {
     "policy": TenantPolicy,
     "rule": RoutingRule,
     "gates": OptimizationGates,
+    "priors": Priors,
 }
 
 each_example = pytest.mark.parametrize("example", examples(), ids=str)

@@ -59,6 +59,11 @@ class RedisWeights:
         elif change.kind == "weights" and (change.tenant == POOL or change.tenant in self._tenants):
             await self._refresh([change.tenant])
 
+    def rebase(self, day0: WeightsPublished) -> None:
+        """Put *day0* in the place of what benchmarks alone said before."""
+        self._day0 = day0
+        self._pool_changed()
+
     async def poll(self, stop: asyncio.Event) -> None:
         """Read everything again every few seconds, for notifications that were lost."""
         while not stop.is_set():

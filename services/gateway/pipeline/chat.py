@@ -77,7 +77,7 @@ class ChatPipeline:
         try:
             caller = await authenticate(self._directory, call.authorization)
         except RefusedError as refusal:
-            return refusal_answer(refusal, call.request_id)
+            return refusal_answer(refusal, ((REQUEST_ID, call.request_id),))
         trace = Trace(
             request_id=call.request_id,
             caller=caller,
@@ -89,7 +89,7 @@ class ChatPipeline:
             return await self._serve(trace, call)
         except RefusedError as refusal:
             self._settlement.ended(trace, _status(refusal), refusal.status, refusal.code)
-            return refusal_answer(refusal, call.request_id, _headers(trace))
+            return refusal_answer(refusal, _headers(trace))
         except asyncio.CancelledError:
             self._settlement.ended(trace, "cancelled", CLIENT_GONE)
             raise
@@ -97,7 +97,7 @@ class ChatPipeline:
             log.exception("request.failed", request_id=call.request_id)
             self._settlement.ended(trace, "failed", INTERNAL_ERROR, "INTERNAL_ERROR")
             ours = RefusedError(INTERNAL_ERROR, "INTERNAL_ERROR", "Something went wrong on our side.")
-            return refusal_answer(ours, call.request_id, _headers(trace))
+            return refusal_answer(ours, _headers(trace))
 
     async def _serve(self, trace: Trace, call: ChatCall) -> Answer | StreamedAnswer:
         prepared = trace.prepared = prepare(trace.caller, call.headers, call.body, self._draw())

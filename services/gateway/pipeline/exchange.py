@@ -5,7 +5,6 @@ from typing import Protocol
 
 import msgspec
 
-from libs.contracts.http import REQUEST_ID
 from services.gateway.domain.errors import RefusedError
 
 Headers = tuple[tuple[str, str], ...]
@@ -51,9 +50,9 @@ class StreamedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     chunks: ChunkStream
 
 
-def refusal_answer(refusal: RefusedError, request_id: str, headers: Headers = ()) -> Answer:
-    """Return *refusal* as the error object; *headers* are added."""
-    own = [("content-type", JSON), (REQUEST_ID, request_id)]
+def refusal_answer(refusal: RefusedError, headers: Headers) -> Answer:
+    """Return *refusal* as the error object; *headers* name the request, and are added."""
+    own = [("content-type", JSON)]
     if refusal.retry_after_s is not None:
         own.append(("retry-after", str(refusal.retry_after_s)))
     return Answer(status=refusal.status, headers=(*own, *headers), body=refusal.body())

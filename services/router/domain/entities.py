@@ -6,9 +6,8 @@ from typing import Any, TypeAlias
 import msgspec
 
 from libs.contracts.events import ControlChanged, ControlKind
-from libs.contracts.state import ApiKey, OptimizationGates, Plan, RoutingRule, TenantPolicy
-
-PLATFORM = "*platform"  # Owner of entities that belong to no tenant: plans.
+from libs.contracts.state import BENCHMARKS, PLATFORM, ApiKey, OptimizationGates, Plan, RoutingRule, TenantPolicy
+from libs.routing.priors import Priors
 
 
 class StoredKey(ApiKey, frozen=True, kw_only=True):
@@ -18,7 +17,7 @@ class StoredKey(ApiKey, frozen=True, kw_only=True):
     previous_sha256: str | None = None
 
 
-Entity: TypeAlias = StoredKey | Plan | TenantPolicy | RoutingRule | OptimizationGates
+Entity: TypeAlias = StoredKey | Plan | TenantPolicy | RoutingRule | OptimizationGates | Priors
 
 Decide: TypeAlias = Callable[[Entity | None, Sequence[Entity]], Entity | None]
 """What an entity should become, given what it is and all entities of its kind; None deletes it."""
@@ -29,6 +28,7 @@ TYPES: dict[ControlKind, type[Entity]] = {
     "policy": TenantPolicy,
     "rule": RoutingRule,
     "gates": OptimizationGates,
+    "priors": Priors,
 }
 
 
@@ -72,6 +72,8 @@ def ref_to(entity: Entity) -> Ref:
             return Ref(tenant=PLATFORM, kind="plan", entity_id=entity.name)
         case TenantPolicy():
             return Ref(tenant=entity.tenant, kind="policy", entity_id=entity.tenant)
+        case Priors():
+            return Ref(tenant=PLATFORM, kind="priors", entity_id=BENCHMARKS)
         case RoutingRule() | OptimizationGates():
             raise TypeError("rules and gates belong to the tenant they were read for")
 

@@ -34,6 +34,8 @@ def project(change: ControlChanged, *, version: int) -> Projection:
             return Projection(values={state.policy(change.tenant): encoded}, changed=changed)
         case "plan":
             return Projection(values={state.plan(change.entity_id): encoded}, changed=changed)
+        case "priors":
+            return Projection(values={state.priors(): encoded}, changed=changed)
         case "key":
             if not isinstance(entity, StoredKey):
                 raise msgspec.ValidationError("a key is revoked, never deleted: its secret has to be known")

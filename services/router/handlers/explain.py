@@ -10,10 +10,10 @@ from libs.routing.priors import day0
 from libs.routing.snapshots import effective
 from libs.runtime.identity import Identity
 from libs.runtime.server import json_response, parse_json
-from services.router.domain import dry_run
+from services.router.domain import dry_run, provenance
 from services.router.domain.dry_run import ExplainedChat, Question, Situation
 from services.router.domain.entities import Ref
-from services.router.handlers.wiring import CATALOGUE, CONTROL, FIREWALL, LIVE_STATE, METRICS, PRIORS, STAMPS, caller
+from services.router.handlers.wiring import CATALOGUE, CONTROL, FIREWALL, LIVE_STATE, METRICS, STAMPS, caller
 from services.router.ports import ScanUnavailableError
 
 
@@ -30,9 +30,8 @@ async def explain(request: web.Request) -> web.Response:
     situation = await _situation(request, identity, session_id)
     verdict = await _verdict(request, question, situation.policy)
     request.app[METRICS].explained.labels(firewall=verdict.action).inc()
-    return json_response(
-        dry_run.answer(question, situation, request.app[CATALOGUE], session_id=session_id, verdict=verdict)
-    )
+    answer = dry_run.answer(question, situation, request.app[CATALOGUE], session_id=session_id, verdict=verdict)
+    return json_response(answer | {"benchmarks": provenance.name_of(await request.app[LIVE_STATE].benchmarks())})
 
 
 def _question(body: bytes, request: web.Request) -> Question:
@@ -49,7 +48,7 @@ async def _situation(request: web.Request, identity: Identity, session_id: str) 
     key = await control.find(Ref(tenant=tenant, kind="key", entity_id=identity.key_id))
     policy = await control.policy(tenant)
     benchmarks = day0(
-        request.app[PRIORS], request.app[CATALOGUE].models.values(), now_ms=request.app[STAMPS].clock_ms()
+        await live.benchmarks(), request.app[CATALOGUE].models.values(), now_ms=request.app[STAMPS].clock_ms()
     )
     pool = await live.weights(POOL) if policy.consume else None
     return Situation(

@@ -1,4 +1,4 @@
-"""Optimisation over HTTP: the gates of a route, whether routing has helped, and what another policy would have been worth."""
+"""Optimisation over HTTP: a route's gates, whether routing has helped, what another policy were worth, what Day 0 rests on."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from libs.contracts.state import ANY_ROUTE, OptimizationGates
 from libs.routing.replay import Past
 from libs.runtime.server import json_response, read_json
 from services.router import what_if
-from services.router.domain import gates, verification
+from services.router.domain import gates, provenance, verification
 from services.router.domain.counterfactual import Alternative, check
 from services.router.domain.entities import Entity, gates_ref, rule_ref
 from services.router.domain.queries import read_export, refuse_unknown
@@ -19,8 +19,8 @@ from services.router.handlers.wiring import (
     CATALOGUE,
     CONTROL,
     LIMITS,
+    LIVE_STATE,
     OUTCOME_LOG,
-    PRIORS,
     STAMPS,
     caller,
     order,
@@ -44,11 +44,12 @@ class WhatIf(
 
 
 def add_routes(app: web.Application) -> None:
-    """Serve gates and verification."""
+    """Serve gates, verification, estimates and the provenance of Day 0."""
     app.router.add_get("/v1/optimization/constraints", read_gates)
     app.router.add_put("/v1/optimization/constraints", replace_gates)
     app.router.add_get("/v1/optimization/verification", verify)
     app.router.add_post("/v1/optimization/what-if", evaluate)
+    app.router.add_get("/v1/optimization/benchmarks", benchmarks)
 
 
 async def read_gates(request: web.Request) -> web.Response:
@@ -97,8 +98,16 @@ async def evaluate(request: web.Request) -> web.Response:
     most = request.app[LIMITS].what_if_requests
     if requests > most:
         raise RefusedError(f"from: the range holds {requests} requests, at most {most} are read here", param="from")
-    past = Past(priors=request.app[PRIORS], models=request.app[CATALOGUE].models)
+    past = Past(priors=await request.app[LIVE_STATE].benchmarks(), models=request.app[CATALOGUE].models)
     return json_response(what_if.view(question, await what_if.what_if(request.app[AUDIT_LOG], question, past)))
+
+
+async def benchmarks(request: web.Request) -> web.Response:
+    """Answer what Day 0 rests on: boards with sources and dates, and what they say of each model of the catalogue."""
+    caller(request, "read")
+    refuse_unknown(request.query, ())
+    table = await request.app[LIVE_STATE].benchmarks()
+    return json_response(provenance.view(table, request.app[CATALOGUE].models.values()))
 
 
 def question_of(tenant: str, asked: WhatIf) -> Question:

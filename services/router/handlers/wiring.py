@@ -7,7 +7,6 @@ import msgspec
 from aiohttp import web
 
 from libs.providers.catalogue import Catalogue
-from libs.routing.priors import Priors
 from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY, Identity
 from services.router.control import Control, Order
@@ -57,7 +56,6 @@ DECISION_LOG: web.AppKey[DecisionLog] = web.AppKey("decision_log", DecisionLog)
 FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
 LIVE_STATE: web.AppKey[LiveState] = web.AppKey("live_state", LiveState)
 OUTCOME_LOG: web.AppKey[OutcomeLog] = web.AppKey("outcome_log", OutcomeLog)
-PRIORS: web.AppKey[Priors] = web.AppKey("priors", Priors)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 METRICS: web.AppKey[RouterMetrics] = web.AppKey("metrics", RouterMetrics)
 STAMPS: web.AppKey[Stamps] = web.AppKey("stamps", Stamps)

@@ -105,14 +105,14 @@ class Stack:
         """End what runs, services before what they stand on."""
         self.stop(*sorted(self._processes, key=BACKENDS.__contains__))
 
-    def twin(self, name: str, **env: str) -> str:
-        """Describe a second instance of *name* with a journal and a port of its own, and return its name."""
-        port, spec = free_port(), self._specs[name]
-        own = {"PORT": str(port), "JOURNAL_DIRECTORY": str(self._logs / "journal" / f"{name}{TWIN}")}
-        self._specs[name + TWIN] = msgspec.structs.replace(
-            spec, name=name + TWIN, env=spec.env | own | env, ready=HttpProbe(port=port)
+    def twin(self, name: str, *, suffix: str = TWIN, **env: str) -> str:
+        """Describe another instance of *name* with a journal and a port of its own, and return its name."""
+        port, spec, twin = free_port(), self._specs[name], name + suffix
+        own = {"PORT": str(port), "JOURNAL_DIRECTORY": str(self._logs / "journal" / twin)}
+        self._specs[twin] = msgspec.structs.replace(
+            spec, name=twin, env=spec.env | own | env, ready=HttpProbe(port=port)
         )
-        return name + TWIN
+        return twin
 
     def change(self, name: str, env: dict[str, str]) -> None:
         """Add to what *name* is told, from its next start on."""

@@ -10,8 +10,9 @@ from redis.asyncio import Redis
 from libs.contracts import state
 from libs.contracts.events import Estimate, ModelEstimates, SourceWeights, WeightsPublished
 from libs.contracts.state import POOL, ApiKey, Changed, OptimizationGates, Plan, RoutingRule, TenantPolicy
-from libs.routing.priors import day0, load_priors
+from libs.routing.priors import Priors, day0, load_priors
 from libs.runtime.redis import RedisSettings, new_redis
+from services.gateway.adapters.redis_benchmarks import RedisBenchmarks
 from services.gateway.adapters.redis_changes import RedisChanges
 from services.gateway.adapters.redis_directory import DirectorySettings, RedisDirectory
 from services.gateway.adapters.redis_weights import RedisWeights
@@ -280,6 +281,64 @@ class TestWeights:
         assert 1 == (await weights.of("acme", consume=True)).version
         assert DAY0 is await weights.of("new", consume=True)
         assert ["weights"] * 2 == degraded
+
+
+class TestBenchmarks:
+    OWN = msgspec.structs.replace(load_priors(), built_on="2027-01-01", price_intercept=3.0)
+
+    @pytest.fixture
+    def taken(self) -> list[Priors]:
+        return []
+
+    @pytest.fixture
+    def benchmarks(self, redis: "Redis", taken: list[Priors], degraded: Counter) -> RedisBenchmarks:
+        return RedisBenchmarks(redis, taken.append, 0.05, degraded.count_one)
+
+    async def test_a_loaded_table_is_taken_up_once_and_so_is_the_way_back(
+        self, redis: "Redis", benchmarks: RedisBenchmarks, taken: list[Priors]
+    ):
+        await benchmarks.changed(None)
+        assert [] == taken
+        await redis.set(state.priors(), msgspec.json.encode(self.OWN))
+        await benchmarks.changed(Changed(kind="weights", tenant="acme"))
+        assert [] == taken
+        for _ in range(2):
+            await benchmarks.changed(Changed(kind="priors", tenant=state.PLATFORM))
+        assert [self.OWN] == taken
+        await redis.delete(state.priors())
+        await benchmarks.changed(None)
+        assert [self.OWN, load_priors()] == taken
+
+    async def test_lost_news_is_made_up_for_by_polling(
+        self, redis: "Redis", benchmarks: RedisBenchmarks, taken: list[Priors]
+    ):
+        stop = asyncio.Event()
+        polling = asyncio.create_task(benchmarks.poll(stop))
+        await redis.set(state.priors(), msgspec.json.encode(self.OWN))
+
+        async def arrived() -> bool:
+            return [self.OWN] == taken
+
+        await eventually(arrived)
+        stop.set()
+        await polling
+
+    async def test_a_table_that_nobody_can_use_is_counted_and_not_taken(
+        self, redis: "Redis", benchmarks: RedisBenchmarks, taken: list[Priors], degraded: Counter
+    ):
+        await redis.set(state.priors(), b'{"built_on":"2027-01-01"}')
+        await benchmarks.changed(None)
+        assert ([], ["benchmarks"]) == (taken, degraded)
+
+    async def test_a_new_day_0_lies_under_what_tenants_have_and_replaces_the_rest(self, redis: "Redis"):
+        weights = RedisWeights(redis, DAY0, 0.05, lambda _: None)
+        await redis.set(state.weights("acme"), msgspec.json.encode(published("acme", 3, 0.9)))
+        await weights.of("acme", consume=True)
+        again = day0(self.OWN, CATALOGUE.models.values(), now_ms=NOW_MS)
+        weights.rebase(again)
+        assert again is await weights.of("other", consume=True)
+        found = await weights.of("acme", consume=True)
+        assert (0.9, again.tasks["math"]["b"]) == (found.tasks["chat"]["a"].benchmark.mean, found.tasks["math"]["b"])
 
 
 async def test_news_is_heard_and_a_gap_is_told(redis: "Redis", degraded: Counter):

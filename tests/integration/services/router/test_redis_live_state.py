@@ -7,6 +7,7 @@ from libs.contracts import state
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import POOL, SessionState
 from libs.routing.phases import TABLE
+from libs.routing.priors import load_priors
 from services.router.adapters.redis_live_state import RedisLiveState
 
 
@@ -33,3 +34,12 @@ async def test_a_session_remembers_its_models_and_an_unknown_one_nothing(redis: 
     live, kept = RedisLiveState(redis), SessionState(pins={"math": "small"})
     await put(redis, state.session("acme", "s1"), kept)
     assert (kept, SessionState()) == (await live.session("acme", "s1"), await live.session("other", "s1"))
+
+
+async def test_a_loaded_table_is_read_and_one_that_nobody_can_use_is_not(redis: "Redis"):
+    live, own = RedisLiveState(redis), msgspec.structs.replace(load_priors(), built_on="2027-01-01")
+    assert load_priors() is await live.benchmarks()
+    await put(redis, state.priors(), own)
+    assert own == await live.benchmarks() is await live.benchmarks()
+    await redis.set(state.priors(), b"{}")
+    assert own == await live.benchmarks()

@@ -30,7 +30,7 @@ TENANT_KEYS = {
     "evidence": state.evidence,
     "feedback_mark": lambda tenant, name: state.feedback_mark(tenant, name, "session"),
 }
-OTHERS = {"api_key", "plan", "learning", "secret_sha256"}
+OTHERS = {"api_key", "plan", "priors", "learning", "secret_sha256"}
 
 
 def test_every_key_is_known_to_these_tests():

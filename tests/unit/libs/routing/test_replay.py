@@ -132,3 +132,13 @@ def test_what_is_missing_is_said() -> None:
         replay(logged, "acme", "s1", {}, PAST)
     with pytest.raises(UnreplayableError, match="inputs"):
         replay(msgspec.structs.replace(logged, inputs=None), "acme", "s1", {}, PAST)
+
+
+def test_benchmarks_that_are_not_those_of_then_are_not_taken_for_them() -> None:
+    other = msgspec.structs.replace(PRIORS, price_slope=0.0)
+    seed = seed_of("acme", "s1", "chat")
+    logged = decide(a_request(), day0(other, MODELS.values(), now_ms=5), MODELS, seed=seed)
+    assert () == snapshot_ids(logged)
+    with pytest.raises(UnreplayableError, match="not those at hand, day0"):
+        replay(logged, "acme", "s1", {}, PAST)
+    assert () == differences(logged, replay(logged, "acme", "s1", {}, Past(priors=other, models=MODELS)))

@@ -8,6 +8,7 @@ import msgspec
 from libs.contracts.events import WeightsPublished
 from libs.contracts.state import Changed, TenantPolicy
 from libs.routing.pool import Pool
+from libs.routing.priors import Priors, load_priors
 from services.aggregator.domain import measures, sessions
 from services.aggregator.domain.change import Change, SessionKey, TaskKey
 from services.aggregator.domain.folding import Known
@@ -209,6 +210,16 @@ class FakeRows:
 
     async def has_rows(self, table: str, partition: int) -> bool:
         return any(row["log_partition"] == partition for row in self.tables.get(table, ()))
+
+
+class FakeBenchmarks:
+    """Implements `Benchmarks`: what a test sets, the shipped table before."""
+
+    def __init__(self) -> None:
+        self.table = load_priors()
+
+    async def in_force(self) -> Priors:
+        return self.table
 
 
 class FakePool:

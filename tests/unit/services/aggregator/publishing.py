@@ -18,7 +18,7 @@ from services.aggregator.pool_keeper import KeeperPace, PoolKeeper
 from services.aggregator.ports import Step
 from services.aggregator.publisher import WeightsPublisher
 from services.aggregator.schedule import Pace, PublicationSchedule
-from tests.unit.services.aggregator.fakes import FakeLearning, FakePolicies, FakePool, FakeWeights
+from tests.unit.services.aggregator.fakes import FakeBenchmarks, FakeLearning, FakePolicies, FakePool, FakeWeights
 from tests.unit.services.aggregator.world import NOW_MS
 
 PRICE = Price(fresh_input=1.0, cache_read=0.1, cache_write=1.0, output=4.0)
@@ -36,6 +36,7 @@ class World:
         self.weights = weights or FakeWeights()
         self.policies = FakePolicies()
         self.pool = FakePool()
+        self.benchmarks = FakeBenchmarks()
         self.broker = MemoryBroker(partitions=1)
         self.metrics = PublicationMetrics(CollectorRegistry())
         self.events = MemoryPublisher(self.broker)
@@ -79,6 +80,7 @@ class World:
             self.publisher,
             KNOWLEDGE,
             self.metrics,
+            benchmarks=self.benchmarks,
             owned=lambda: [0],
             clock_ms=lambda: self.now_ms,
             pace=pace or Pace(),
@@ -92,6 +94,7 @@ class World:
             policies=self.policies,
             publisher=self.publisher,
             knowledge=KNOWLEDGE,
+            benchmarks=self.benchmarks,
             partitions=1,
             token="keeper",
             clock_ms=lambda: self.now_ms,

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from libs.contracts.state import POOL, TenantPolicy
 from libs.contracts.topics import DAY_MS
 from tests.unit.services.aggregator.publishing import World
@@ -146,3 +148,26 @@ async def test_a_pool_replaced_in_between_is_left_alone_and_done_again():
     await keeper.keep()
     assert {} == await world.state.marks(0, "pool")
     assert 6 == (await cell(world)).tenants
+
+
+async def test_another_day_0_table_reaches_the_pool_and_every_tenant_at_once():
+    world = World()
+    await rated(world)
+    keeper = world.new_keeper()
+    await keeper.keep()
+    before, own = await world.read(POOL), await world.read("t0")
+    world.benchmarks.table = msgspec.structs.replace(world.benchmarks.table, price_intercept=3.0)
+    await keeper.keep()
+    after = await world.read(POOL)
+    assert after.tasks["math"]["m1"].benchmark.mean > before.tasks["math"]["m1"].benchmark.mean
+    assert (await world.read("t0")).tasks["math"]["m1"] != own.tasks["math"]["m1"]
+    await keeper.keep()
+    assert after.version == (await world.read(POOL)).version
+
+
+async def test_the_schedule_publishes_on_the_table_in_force():
+    world = World()
+    await world.apply(request(), feedback())
+    world.benchmarks.table = msgspec.structs.replace(world.benchmarks.table, price_intercept=3.0)
+    await world.schedule.publish_due()
+    assert (await world.read()).tasks["math"]["m1"].benchmark.mean > 0.8

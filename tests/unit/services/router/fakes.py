@@ -15,6 +15,7 @@ from libs.contracts.events import (
     WeightsPublished,
 )
 from libs.contracts.state import Changed, FirewallPolicy, SessionState
+from libs.routing.priors import Priors, load_priors
 from services.router.domain.entities import Entry, Place, Ref, ref_of
 from services.router.domain.projection import project
 from services.router.domain.queries import Filters, Page
@@ -236,10 +237,15 @@ class FakeLiveState:
     def __init__(self) -> None:
         self.published: dict[str, WeightsPublished] = {}
         self.sessions: dict[str, SessionState] = {}
+        self.table = load_priors()
 
     async def weights(self, scope: str) -> WeightsPublished | None:
         """Return those of a scope."""
         return self.published.get(scope)
+
+    async def benchmarks(self) -> Priors:
+        """Return what a test has set."""
+        return self.table
 
     async def session(self, tenant: str, session_id: str) -> SessionState:
         """Return what is remembered."""

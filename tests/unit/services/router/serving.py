@@ -12,7 +12,6 @@ from aiohttp import web
 
 from libs.contracts import http
 from libs.providers.catalogue import Catalogue, Model, Price, Provider
-from libs.routing.priors import load_priors
 from libs.runtime.identity import Identity, require_identity, sign
 from libs.runtime.server import REGISTRY, new_app
 from services.router.control import Control
@@ -63,7 +62,6 @@ class World:
         app[wiring.STAMPS] = Stamps(clock_ms=lambda: next(times), new_id=lambda: f"id-{next(ids)}")
         app[wiring.CONTROL] = self.control
         app[wiring.CATALOGUE] = CATALOGUE
-        app[wiring.PRIORS] = load_priors()
         app[wiring.LIMITS] = limits
         app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
         app[wiring.CURSOR_SECRET] = CursorSecret(SECRET)

@@ -42,6 +42,8 @@ def test_any_request_ends_in_one_answer_and_one_event(raw: bytes, sent: dict[str
     answer = asyncio.run(world.ask(raw=raw, headers=sent))
     assert answer.status in {200, 400, 502}
     assert world.event.http_status == answer.status
+    names = [name.lower() for name, _ in answer.headers]
+    assert sorted(set(names)) == sorted(names), "a header that comes twice is read as one strange value"
     assert msgspec.json.encode(world.event)
     if answer.status != 200:
         assert error_of(answer)["message"]

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from libs.contracts.state import OptimizationGates, gates
+from libs.routing.tasks import TASKS
 from services.router.handlers.wiring import Limits
 from tests.unit.services.router.domain.test_verification import both
 from tests.unit.services.router.serving import NOW_MS, Client, serving
@@ -14,6 +15,7 @@ from tests.unit.services.router.traffic import OWN, traffic
 
 WHAT_IF = "/v1/optimization/what-if"
 RANGE = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+BENCHMARKS = "/v1/optimization/benchmarks"
 CONSTRAINTS = "/v1/optimization/constraints"
 VERIFICATION = "/v1/optimization/verification"
 DAY_MS = 86_400_000
@@ -140,3 +142,28 @@ async def test_a_range_too_large_for_an_answer_over_http_is_refused(tmp_path: Pa
         assert (400, "BAD_REQUEST", "from") == (
             await client.ask("POST", WHAT_IF, RANGE | {"policy": {"model": "small"}})
         ).error
+
+
+async def test_what_day_0_rests_on_is_told_with_sources_and_dates(client: Client):
+    body = (await client.ask("GET", BENCHMARKS)).body
+    assert [board.source for board in client.world.live.table.boards] == [board["source"] for board in body["boards"]]
+    assert all(board["first_date"] <= board["last_date"] for board in body["boards"])
+    assert {"blind": "price", "large": "price", "small": "price"} == {
+        name: model["basis"] for name, model in body["models"].items()
+    }
+    assert set(TASKS) == body["models"]["small"]["expected"].keys()
+
+
+async def test_another_table_in_force_is_told_as_another(client: Client):
+    before = (await client.ask("GET", BENCHMARKS)).body
+    client.world.live.table = msgspec.structs.replace(client.world.live.table, built_on="2027-01-01")
+    after = (await client.ask("GET", BENCHMARKS)).body
+    assert "2027-01-01" == after["built_on"] != before["built_on"]
+    assert after["table"] != before["table"]
+    asked = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
+    explained = (await client.ask("POST", "/v1/routing/explain", asked)).body
+    assert {"table": after["table"], "built_on": "2027-01-01"} == explained["benchmarks"]
+
+
+async def test_the_benchmarks_take_no_parameters(client: Client):
+    assert 400 == (await client.ask("GET", f"{BENCHMARKS}?task=chat")).status
