@@ -1,7 +1,7 @@
 """What a request to each model is likely to cost, from what was charged: models differ from the price list more than they differ in price."""
 
-from collections.abc import Iterable, Mapping
-from math import exp, log
+from collections.abc import Mapping
+from math import log
 
 import msgspec
 import numpy as np
@@ -9,13 +9,15 @@ import numpy as np
 from libs.contracts.events import Usage
 from libs.providers.catalogue import Model, cost_micro_usd
 from libs.routing.day0_belief import compound
-from libs.routing.mixed import Floats, Prior, Seen, learn
+from libs.routing.mixed import Prior, Seen, learn
 from libs.routing.operations import Cost, Operations, average_usage
-from libs.routing.pooled_cells import PooledTask, enough_callers
+from libs.routing.pooled_cells import PooledTask, cap_of, enough_callers
 
 MODEL_VARIANCE = 0.6  # Of the logarithm of how far a model's charges lie off its list price, on all tasks alike.
 TASK_VARIANCE = 0.1  # Of the same on one task.
-LEVEL_VARIANCE = 1.0  # Of how far the charges of one task lie off together: its requests are longer than the average one.
+LEVEL_VARIANCE = (
+    1.0  # Of how far the charges of one task lie off together: its requests are longer than the average one.
+)
 REQUEST_VARIANCE = 0.5  # Of one request's charge, as a share of the mean charge, squared.
 TENANT_VARIANCE = 0.05  # Of how much tenants differ on one model.
 ELSEWHERE = ""  # Stands for all tasks on which too few tenants called a model.
@@ -32,12 +34,15 @@ Ratios = Mapping[str, Mapping[str, Ratio]]  # By task and model.
 Charges = Mapping[str, Mapping[str, Operations]]  # By task and model.
 
 
-def ratios(charged: Charges, models: Mapping[str, Model]) -> dict[str, dict[str, Ratio]]:
-    """Return how far charges lie off the price list; models without a price, a request or a charge are left out."""
+def ratios(charged: Charges, usage: Mapping[str, Usage], models: Mapping[str, Model]) -> dict[str, dict[str, Ratio]]:
+    """
+    Return how far charges lie off the price list for the average request, *usage*, of each task.
+
+    Tasks without an average, and models without a price, a request or a charge, are left out.
+    """
     found: dict[str, dict[str, Ratio]] = {}
-    for task, operations in charged.items():
-        average = average_usage(operations.values())
-        for name, seen in operations.items():
+    for task, average in usage.items():
+        for name, seen in charged.get(task, {}).items():
             listed = _listed(models.get(name), average)
             if listed and seen.cost_micro_usd > 0:
                 ratio = Ratio(log=log(seen.cost_micro_usd / seen.requests / listed), requests=seen.requests)
@@ -45,11 +50,13 @@ def ratios(charged: Charges, models: Mapping[str, Model]) -> dict[str, dict[str,
     return found
 
 
-def pooled_ratios(tasks: Mapping[str, PooledTask], models: Mapping[str, Model]) -> dict[str, dict[str, Ratio]]:
+def pooled_ratios(
+    tasks: Mapping[str, PooledTask], usage: Mapping[str, Usage], models: Mapping[str, Model]
+) -> dict[str, dict[str, Ratio]]:
     """Return the ratios of all tenants together; what too few of them called on one task only counts with the model's other such tasks."""
-    known = ratios({task: found.charged for task, found in tasks.items()}, models)
+    known = ratios({task: found.charged for task, found in tasks.items()}, usage, models)
     apart = {
-        task: {name: ratio for name, ratio in by_model.items() if enough_callers([tasks[task]], name)}
+        task: {name: ratio for name, ratio in by_model.items() if enough_callers([tasks[task]], [name])}
         for task, by_model in known.items()
     }
     together = {name: _merged(name, known, apart, tasks) for name in models}
@@ -71,11 +78,12 @@ def expected_costs(
     priced = [name for name, model in models.items() if model.price is not None]
     if not tasks or not priced:
         return {}
-    seen = _seen((pool, ratios(own, models)), tasks, priced)
+    averages = {task: average for task, found in own.items() if (average := average_usage(found.values()))}
+    seen = _seen((pool, ratios(own, averages, models)), tasks, priced)
     learned = learn(_prior(len(tasks), len(priced)), seen)
     found: dict[str, dict[str, Cost]] = {}
-    for t, (task, operations) in enumerate(own.items()):
-        mine = average_usage(operations.values())
+    for t, task in enumerate(own):
+        mine = averages.get(task)
         average = mine or usage.get(task)
         if average is not None:
             off = np.exp(learned.qualities[t] + learned.levels[0 if mine is None else 1, t])
@@ -120,10 +128,13 @@ def _seen(sources: tuple[Ratios, Ratios], tasks: tuple[str, ...], models: list[s
 def _merged(name: str, known: Ratios, apart: Ratios, tasks: Mapping[str, PooledTask]) -> Ratio | None:
     """Return one ratio for all tasks on which *name* is not published, None where too few called it even so."""
     rest = {task: found[name] for task, found in known.items() if name in found and name not in apart[task]}
-    if not enough_callers([tasks[task] for task in rest], name):
+    if not enough_callers([tasks[task] for task in rest], [name]):
         return None
-    requests = sum(ratio.requests for ratio in rest.values())
-    return Ratio(log=sum(ratio.requests * ratio.log for ratio in rest.values()) / requests, requests=requests)
+    callers = {task: len(tasks[task].callers[name]) for task in rest}
+    cap = cap_of([(ratio.requests / callers[task], callers[task]) for task, ratio in rest.items()])
+    weights = {task: min(ratio.requests, cap * callers[task]) for task, ratio in rest.items()}
+    requests = sum(weights.values())
+    return Ratio(log=sum(weights[task] * ratio.log for task, ratio in rest.items()) / requests, requests=requests)
 
 
 def _listed(model: Model | None, average: Usage | None) -> float:

@@ -11,18 +11,24 @@ class Operations(msgspec.Struct, frozen=True, kw_only=True):
     """
     Sums over requests to one model on one task; failed attempts count in *errors* only.
 
-    The token buckets, *cost_micro_usd* and *latency_ms* add up over the *requests* that were served.
+    The token buckets, *cost_micro_usd* and *latency_ms* add up over the *requests* that were served. A tenant's own sums are
+    whole numbers; in the pool a tenant may count for a fraction.
     """
 
-    requests: int = 0
-    errors: int = 0
-    fresh_input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    reasoning: int = 0
-    cost_micro_usd: int = 0
-    latency_ms: int = 0
+    requests: float = 0
+    errors: float = 0
+    fresh_input: float = 0
+    cache_read: float = 0
+    cache_write: float = 0
+    output: float = 0
+    reasoning: float = 0
+    cost_micro_usd: float = 0
+    latency_ms: float = 0
+
+    @property
+    def attempts(self) -> float:
+        """Return how often the model was called, with and without success."""
+        return self.requests + self.errors
 
 
 class Cost(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,28 +67,34 @@ def average_usage(operations: Iterable[Operations]) -> Usage | None:
     if not total.requests:
         return None
     return Usage(
-        fresh_input=total.fresh_input // total.requests,
-        cache_read=total.cache_read // total.requests,
-        cache_write=total.cache_write // total.requests,
-        output=total.output // total.requests,
-        reasoning=total.reasoning // total.requests,
+        fresh_input=int(total.fresh_input // total.requests),
+        cache_read=int(total.cache_read // total.requests),
+        cache_write=int(total.cache_write // total.requests),
+        output=int(total.output // total.requests),
+        reasoning=int(total.reasoning // total.requests),
     )
 
 
 def summed(operations: Iterable[Operations]) -> Operations:
     """Return the sum, field by field."""
-    found = list(operations)
-    return Operations(**{name: sum(getattr(seen, name) for seen in found) for name in Operations.__struct_fields__})
+    columns = zip(*map(msgspec.structs.astuple, operations), strict=True)
+    return Operations(
+        **{name: sum(column) for name, column in zip(Operations.__struct_fields__, columns, strict=False)}
+    )
+
+
+def scaled(operations: Operations, share: float) -> Operations:
+    """Return *operations* as if only *share* of them had been seen."""
+    return Operations(**{name: share * getattr(operations, name) for name in Operations.__struct_fields__})
 
 
 def _with(item: ModelEstimates, own: Operations, pool: Operations, cost: Cost | None) -> ModelEstimates:
     heard = own if own.requests else pool
-    tried = own if own.requests + own.errors else pool
-    attempts = tried.requests + tried.errors
+    tried = own if own.attempts else pool
     return msgspec.structs.replace(
         item,
         latency_ms=heard.latency_ms / heard.requests if heard.requests else None,
         cost_micro_usd=cost.micro_usd if cost else own.cost_micro_usd / own.requests if own.requests else None,
         cost_deviation_micro_usd=cost.deviation if cost else 0.0,
-        error_rate=tried.errors / attempts if attempts else None,
+        error_rate=tried.errors / tried.attempts if tried.attempts else None,
     )

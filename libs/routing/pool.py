@@ -10,15 +10,15 @@ from libs.contracts.events import Usage
 from libs.providers.catalogue import Model
 from libs.routing.costs import Ratio, pooled_ratios
 from libs.routing.day0_belief import day0_belief
-from libs.routing.mixed import Learned, Prior, Seen, learn
-from libs.routing.operations import average_usage
-from libs.routing.pooled_cells import MIN_TENANTS, PooledCell, PooledTask, enough, pooled
+from libs.routing.mixed import Floats, Learned, Prior, Seen, learn
+from libs.routing.pooled_cells import PooledCell, PooledTask, cap_of, enough, enough_callers, pooled
 from libs.routing.priors import Priors
 from libs.routing.statistics import SOURCES
 
 __all__ = ["Heard", "Pool", "PooledCell", "PooledTask", "fit", "pooled"]
 
 Flags = NDArray[np.bool_]
+Counts = NDArray[np.int_]
 
 LEVEL_VARIANCE = 0.1  # How far the scores of one source on one task may lie off the benchmark's level together.
 ROUNDS = 6  # Of learning how tasks resemble each other.
@@ -39,7 +39,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     *levels* (source → task) are what a source's scores lie above the benchmark's level, *heard* (task → model) what is left.
     *similarity* (task → task) is how qualities of one model go together. *trust* is how far benchmarks have proved to exaggerate
     (below 0) or to play down, with the variance of that. *ratios* are what charges lie off the price list, and *usage* the
-    average request, by task.
+    average request, by task. *tasks* is what they are made from and stays with the aggregator.
     """
 
     tasks: dict[str, PooledTask] = {}
@@ -56,26 +56,28 @@ def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Mo
     """
     Return the pool with its mixed model fitted.
 
-    A cell that too few tenants or sessions stand behind is only heard together with the model's others of that kind; tasks
-    and models that too few speak for at all stay as benchmarks see them.
+    A cell that too few tenants or sessions stand behind is only heard together with the model's others of that kind; tasks,
+    models and sources that too few speak for at all stay as if nobody had spoken.
     """
-    known = {task: found for task, found in sorted(tasks.items()) if found.cells}
-    if not known or not models:
-        return Pool(tasks=dict(tasks), ratios=pooled_ratios(tasks, models), usage=_usage(tasks))
+    known = _audible(dict(sorted(tasks.items())), list(models))
+    usage = {
+        task: found.usage for task, found in known.items() if found.usage and enough_callers([found], found.charged)
+    }
+    charges = Pool(tasks=known, ratios=pooled_ratios(known, usage, models), usage=usage)
+    known = {task: found for task, found in known.items() if found.cells}
+    if not known:
+        return charges
     prior = day0_belief(tuple(known), priors, models.values(), level_variance=LEVEL_VARIANCE)
-    seen = _seen(known, list(models))
-    published = np.array([[found.published(model) for model in models] for found in known.values()])
-    loud = np.array([enough([found], models) for found in known.values()])
-    seen = msgspec.structs.replace(seen, precision=seen.precision * loud[:, None])
-    usable = _backed_off(prior, seen, published, _together(known, list(models), published))
+    usable = _backed_off(prior, *_seen(known, list(models)))
     prior = _adapted(prior, usable)
     learned = learn(prior, usable)
-    return Pool(
-        tasks=dict(tasks),
+    return msgspec.structs.replace(
+        charges,
         levels={
-            source: {task: float(level) for task, level, is_loud in zip(known, levels, loud, strict=True) if is_loud}
-            for source, levels, heard in zip(SOURCES, learned.levels, seen.precision, strict=True)
-            if heard.any()
+            source: {
+                task: float(level) for task, level in zip(known, levels, strict=True) if source in known[task].cells
+            }
+            for source, levels in zip(SOURCES, learned.levels, strict=True)
         },
         heard=_heard(usable, prior, learned, list(known), list(models)),
         similarity={
@@ -84,52 +86,86 @@ def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Mo
         },
         trust=learned.trust,
         trust_variance=learned.trust_variance,
-        ratios=pooled_ratios(tasks, models),
-        usage=_usage(tasks),
     )
 
 
-def _usage(tasks: Mapping[str, PooledTask]) -> dict[str, Usage]:
-    """Return the average request of each task that enough tenants have sent."""
-    averages = {
-        task: average_usage(found.charged.values())
-        for task, found in tasks.items()
-        if len(frozenset().union(*found.callers.values())) >= MIN_TENANTS
-    }
-    return {task: average for task, average in averages.items() if average is not None}
+def _audible(tasks: dict[str, PooledTask], models: list[str]) -> dict[str, PooledTask]:
+    """
+    Return *tasks* less each source that too few speak by on that task, counting the cells that will be used.
+
+    A source that leaves may take a cell below what is enough, so that another source has to leave: until nothing changes. A
+    task of which nothing is left goes too.
+    """
+    while True:
+        together = set(_together(tasks, models))
+        usable = {task: {m for m in models if m in together or m in found.published} for task, found in tasks.items()}
+        kept = {
+            task: found.by_sources([source for source in found.cells if found.is_loud(source, usable[task])])
+            for task, found in tasks.items()
+        }
+        if kept == tasks:
+            return {task: found for task, found in kept.items() if found != PooledTask()}
+        tasks = kept
 
 
-def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> Seen:
+def _together(tasks: Mapping[str, PooledTask], models: list[str]) -> list[str]:
+    """Return the models that have enough behind their unpublished cells taken together."""
+    return [m for m in models if enough([found for found in tasks.values() if m not in found.published], [m])]
+
+
+def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> tuple[Seen, Flags]:
+    """Return the cells that may be used, no tenant with more than its share, and which of them only together with others."""
     shape = (len(SOURCES), len(tasks), len(models))
-    means, precision = np.zeros(shape), np.zeros(shape)
+    means, precision, tenants = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=int)
+    merged = np.zeros(shape, dtype=bool)
+    together = set(_together(tasks, models))
     for s, source in enumerate(SOURCES):
         for t, found in enumerate(tasks.values()):
             for m, model in enumerate(models):
-                cell = found.cells.get(source, {}).get(model)
-                if cell is not None:
-                    means[s, t, m] = cell.sums.mean
-                    precision[s, t, m] = cell.precision(source)
-    return Seen(means=means, precision=precision)
+                cell, apart = found.cells.get(source, {}).get(model), model in found.published
+                if cell is not None and (apart or model in together):
+                    means[s, t, m], precision[s, t, m] = cell.sums.mean, cell.precision(source)
+                    tenants[s, t, m], merged[s, t, m] = cell.tenants, not apart
+    return Seen(means=means, precision=_shared(precision, tenants, merged)), merged
 
 
-def _backed_off(prior: Prior, seen: Seen, published: Flags, together: Flags) -> Seen:
-    """Return *seen* with every cell that may not be used apart replaced by what the model's such cells say together."""
-    apart = seen.precision * published
-    merged = seen.precision * (~published & together)
-    if not merged.any():
-        return msgspec.structs.replace(seen, precision=apart)
-    first = learn(prior, msgspec.structs.replace(seen, precision=apart + merged))
+def _shared(precision: Floats, tenants: Counts, merged: Flags) -> Floats:
+    """
+    Return *precision* (S × T × M) with no tenant's part in it above its share of what is heard together.
+
+    Together are heard: a source on a task, whose level it is; the sources on a model's published task; and all merged cells
+    of a model.
+    """
+    each = precision / np.maximum(tenants, 1)
+    sources, count, models = precision.shape
+    for s, t in np.ndindex(sources, count):
+        _cut(each[s, t], tenants[s, t])
+    for t, m in np.ndindex(count, models):
+        if not merged[:, t, m].any():
+            _cut(each[:, t, m], tenants[:, t, m])
+    for m in range(models):
+        _cut(each[:, :, m], tenants[:, :, m] * merged[:, :, m])
+    return np.asarray(each * tenants)
+
+
+def _cut(each: Floats, tenants: Counts) -> None:
+    """Cut *each* tenant's weight to what it may have, in place; where there is no tenant there is nothing to cut."""
+    there = tenants > 0
+    cap = cap_of(zip(each[there].tolist(), tenants[there].tolist(), strict=True))
+    each[there] = np.minimum(each[there], cap)
+
+
+def _backed_off(prior: Prior, seen: Seen, together: Flags) -> Seen:
+    """Return *seen* with every cell that may only be used *together* replaced by what the model's such cells say."""
+    if not together.any():
+        return seen
+    merged = seen.precision * together
+    first = learn(prior, seen)
     expected = prior.means + first.trust * prior.standing + first.levels[:, :, None]
     weight = merged.sum(axis=(0, 1))
     surplus = (merged * (seen.means - expected)).sum(axis=(0, 1)) / np.where(weight > 0, weight, 1.0)
     means = np.where(merged > 0, expected + surplus, seen.means)
-    return Seen(means=means, precision=apart + merged)
-
-
-def _together(tasks: Mapping[str, PooledTask], models: list[str], published: Flags) -> Flags:
-    """Say which models have enough behind their unpublished cells taken together."""
-    rest = [[task for task, apart in zip(tasks.values(), column, strict=True) if not apart] for column in published.T]
-    return np.array([enough(found, [model]) for model, found in zip(models, rest, strict=True)])
+    return Seen(means=means, precision=seen.precision)
 
 
 def _adapted(prior: Prior, seen: Seen) -> Prior:

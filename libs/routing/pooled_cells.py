@@ -1,18 +1,23 @@
 """What many tenants know of one model by one source: trimmed, capped, and published only where enough stand behind it."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from functools import cached_property
 
 import msgspec
 
-from libs.routing.operations import Operations, summed
+from libs.contracts.events import Usage
+from libs.routing.operations import Operations, average_usage, scaled, summed
 from libs.routing.statistics import SOURCES, Evidence, FeedbackSource, Sums
+from libs.routing.variances import USUAL as NOISE
 
-NOISE: dict[FeedbackSource, float] = {"session": 0.08, "auto": 0.22, "manual": 0.20}  # Variance of one session's score.
+__all__ = ["NOISE", "PooledCell", "PooledTask", "cap_of", "enough", "enough_callers", "pooled"]
+
 TENANT_VARIANCE = 0.004  # How much tenants really differ on a model.
 MAX_SHARE = 0.20  # Of a cell's weight that one tenant may have.
 MIN_TENANTS = 5
 MIN_SESSIONS = 25.0
+NOBODY: frozenset[int] = frozenset()
 TRIMMED = 0.10  # Of the tenants at either end, by their mean: a tenth of hostile raters moves nothing.
 
 
@@ -56,86 +61,130 @@ class PooledCell(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
+class PooledTask(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """
-    The cells of one task: source → model → cell, also those too small to be published.
+    What all tenants know of one task: source → model → cell, also those too small to be used.
 
-    *speakers* (model → hashes of names) tell how many tenants there are behind several cells together. *charged* are sums over
-    requests by model, *callers* the tenants behind them.
+    *speakers* (source → model → hashes of names) tell how many tenants there are behind several cells together. *charged* are
+    sums over requests by model and *callers* the tenants behind them, each with at most its share; so is *usage*, the average
+    request of all models together.
     """
 
     cells: dict[str, dict[str, PooledCell]] = {}
-    speakers: dict[str, frozenset[int]] = {}
+    speakers: dict[str, dict[str, frozenset[int]]] = {}
     charged: dict[str, Operations] = {}
     callers: dict[str, frozenset[int]] = {}
+    usage: Usage | None = None
 
+    @cached_property
     def operations(self) -> dict[str, Operations]:
-        """Return the sums over requests of the models that enough tenants have called."""
-        return {model: sums for model, sums in self.charged.items() if enough_callers([self], model)}
+        """Sums over requests of the models that enough tenants have called."""
+        return {model: sums for model, sums in self.charged.items() if enough_callers([self], [model])}
 
-    def published(self, model: str) -> bool:
-        """Say whether enough tenants and sessions stand behind *model*, by all sources, for its cells to leave the pool."""
-        return enough([self], [model])
+    @cached_property
+    def published(self) -> frozenset[str]:
+        """Models whose cells may leave the pool: enough tenants and sessions stand behind each, by all sources."""
+        spoken = {model for found in self.cells.values() for model in found}
+        return frozenset(model for model in spoken if enough([self], [model]))
 
     def cell(self, source: FeedbackSource, model: str) -> PooledCell | None:
         """Return the cell if it may be used, else None: the caller backs off to what is known of the model elsewhere."""
         found = self.cells.get(source, {}).get(model)
-        return found if found is not None and self.published(model) else None
+        return found if found is not None and model in self.published else None
 
-    def of_model(self, model: str) -> list[PooledCell]:
-        """Return the cells of one model by all sources, also those too small to be published."""
-        return [by_model[model] for by_model in self.cells.values() if model in by_model]
+    def is_loud(self, source: str, models: Collection[str]) -> bool:
+        """Say whether enough tenants and sessions stand behind what *source* says of *models* together."""
+        heard = [model for model in self.cells[source] if model in models]
+        sessions = sum(self.cells[source][model].sessions for model in heard)
+        return sessions >= MIN_SESSIONS and _many([self.speakers.get(source, {}).get(model, NOBODY) for model in heard])
+
+    def by_sources(self, sources: Collection[str]) -> "PooledTask":
+        """Return the task as it would be had only *sources* spoken."""
+        return msgspec.structs.replace(
+            self,
+            cells={source: found for source, found in self.cells.items() if source in sources},
+            speakers={source: found for source, found in self.speakers.items() if source in sources},
+        )
 
 
-def enough(tasks: Iterable[PooledTask], models: Iterable[str]) -> bool:
+def enough(tasks: Iterable[PooledTask], models: Collection[str]) -> bool:
     """Say whether enough tenants and sessions stand behind the cells of *models* on *tasks* taken together."""
-    speakers: set[int] = set()
+    speakers: list[frozenset[int]] = []
     sessions = 0.0
-    listed = list(models)
     for task in tasks:
-        for model in listed:
-            speakers |= task.speakers.get(model, frozenset())
-            sessions += sum(cell.sessions for cell in task.of_model(model))
-    return len(speakers) >= MIN_TENANTS and sessions >= MIN_SESSIONS
+        speakers += (found[model] for found in task.speakers.values() for model in models if model in found)
+        sessions += sum(found[model].sessions for found in task.cells.values() for model in models if model in found)
+    return sessions >= MIN_SESSIONS and _many(speakers)
 
 
-def enough_callers(tasks: Iterable[PooledTask], model: str) -> bool:
-    """Say whether enough tenants have called *model* on *tasks* taken together."""
-    return len(frozenset().union(*(task.callers.get(model, frozenset()) for task in tasks))) >= MIN_TENANTS
+def enough_callers(tasks: Collection[PooledTask], models: Collection[str]) -> bool:
+    """Say whether enough tenants and requests stand behind the charges of *models* on *tasks* taken together."""
+    requests = sum(task.charged[model].requests for task in tasks for model in models if model in task.charged)
+    return requests >= MIN_SESSIONS and _many([task.callers.get(model, NOBODY) for task in tasks for model in models])
+
+
+def _many(groups: Iterable[frozenset[int]]) -> bool:
+    """Say whether there are enough tenants in *groups* together; no union is made where one group is enough."""
+    found = list(groups)
+    return any(len(group) >= MIN_TENANTS for group in found) or len(NOBODY.union(*found)) >= MIN_TENANTS
 
 
 def pooled(
     contributions: Mapping[str, Evidence], charges: Mapping[str, Mapping[str, Operations]] | None = None
 ) -> PooledTask:
     """Return one task's pool from tenant → evidence, and tenant → model → sums over requests, of those that contribute."""
-    gathered: dict[FeedbackSource, dict[str, list[Sums]]] = {source: {} for source in SOURCES}
-    speakers: dict[str, set[int]] = {}
+    gathered: dict[FeedbackSource, dict[str, dict[str, Sums]]] = {source: {} for source in SOURCES}
     for tenant, evidence in sorted(contributions.items()):
         for (model, source), sums in evidence.items():
             if sums.n > 0:
-                gathered[source].setdefault(model, []).append(sums)
-                speakers.setdefault(model, set()).add(_hash(tenant))
+                gathered[source].setdefault(model, {})[tenant] = sums
+    spoken = {source: dict(sorted(by_model.items())) for source, by_model in gathered.items() if by_model}
+    called = _called(charges or {})
+    hashes = {tenant: _hash(tenant) for tenant in {*contributions, *(charges or ())}}
     return PooledTask(
         cells={
-            source: {model: _cell(parts) for model, parts in sorted(by_model.items())}
-            for source, by_model in gathered.items()
-            if by_model
+            s: {model: _cell(list(parts.values())) for model, parts in found.items()} for s, found in spoken.items()
         },
-        speakers={model: frozenset(found) for model, found in sorted(speakers.items())},
-        **_charged(charges or {}),
+        speakers={s: _behind(found, hashes) for s, found in spoken.items()},
+        charged={model: _fair(parts.values()) for model, parts in called.items()},
+        callers=_behind(called, hashes),
+        usage=_usage(called),
     )
 
 
-def _charged(charges: Mapping[str, Mapping[str, Operations]]) -> dict[str, dict[str, object]]:
-    gathered: dict[str, dict[int, Operations]] = {}
+def _behind(parts: Mapping[str, Iterable[str]], hashes: Mapping[str, int]) -> dict[str, frozenset[int]]:
+    return {model: frozenset(hashes[tenant] for tenant in tenants) for model, tenants in parts.items()}
+
+
+def _called(charges: Mapping[str, Mapping[str, Operations]]) -> dict[str, dict[str, Operations]]:
+    """Return model → tenant → sums; a tenant that a model never answered says nothing of it."""
+    gathered: dict[str, dict[str, Operations]] = {}
     for tenant, operations in sorted(charges.items()):
         for model, seen in operations.items():
-            if seen.requests or seen.errors:
-                gathered.setdefault(model, {})[_hash(tenant)] = seen
-    return {
-        "charged": {model: summed(found.values()) for model, found in sorted(gathered.items())},
-        "callers": {model: frozenset(found) for model, found in sorted(gathered.items())},
-    }
+            if seen.requests > 0:
+                gathered.setdefault(model, {})[tenant] = seen
+    return dict(sorted(gathered.items()))
+
+
+def _usage(called: Mapping[str, Mapping[str, Operations]]) -> Usage | None:
+    """Return the average request of all models together."""
+    by_tenant: dict[str, list[Operations]] = {}
+    for parts in called.values():
+        for tenant, seen in parts.items():
+            by_tenant.setdefault(tenant, []).append(seen)
+    return average_usage([_fair([summed(seen) for _, seen in sorted(by_tenant.items())])])
+
+
+def _fair(parts: Iterable[Operations]) -> Operations:
+    """Return the sum of *parts*, none with more than its share of the requests, nor with more errors than requests."""
+    found = list(parts)
+    cap = cap_of([(seen.requests, 1) for seen in found])
+    return summed(_at_most(seen, cap) for seen in found)
+
+
+def _at_most(seen: Operations, cap: float) -> Operations:
+    kept = seen if seen.requests <= cap else scaled(seen, cap / seen.requests)
+    return kept if kept.errors <= kept.requests else msgspec.structs.replace(kept, errors=kept.requests)
 
 
 def _hash(tenant: str) -> int:
@@ -144,7 +193,7 @@ def _hash(tenant: str) -> int:
 
 def _cell(parts: list[Sums]) -> PooledCell:
     kept = _trimmed(parts)
-    cap = _cap([sums.n for sums in kept])
+    cap = cap_of([(sums.n, 1) for sums in kept])
     shares = [min(1.0, cap / sums.n) for sums in kept]
     return PooledCell(
         tenants=len(parts),
@@ -168,13 +217,18 @@ def _trimmed(parts: list[Sums]) -> list[Sums]:
     return [sums for sums in ordered if low <= sums.mean <= high]
 
 
-def _cap(weights: list[float]) -> float:
-    """Return the greatest weight that is at most `MAX_SHARE` of the total once all are cut to it."""
+def cap_of(weights: Iterable[tuple[float, int]]) -> float:
+    """
+    Return the greatest weight that is at most `MAX_SHARE` of the total once all are cut to it.
+
+    *weights* come with how many tenants have that weight each. Fewer than `MIN_TENANTS` are cut to the smallest of theirs.
+    """
     descending = sorted(weights, reverse=True)
-    rest = sum(descending)
-    for capped, weight in enumerate(descending):
+    rest, capped, cap = sum(weight * count for weight, count in descending), 0, 0.0
+    for weight, count in descending:
         cap = MAX_SHARE * rest / (1.0 - MAX_SHARE * capped) if MAX_SHARE * capped < 1.0 else weight
-        if cap >= weight or capped + 1 >= MIN_TENANTS:
+        if cap >= weight or capped + count >= MIN_TENANTS:
             return max(cap, weight)
-        rest -= weight
-    return descending[-1]
+        rest -= weight * count
+        capped += count
+    return descending[-1][0] if descending else 0.0

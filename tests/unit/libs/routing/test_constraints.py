@@ -36,6 +36,7 @@ def outcome(
         score=score,
         utility=score,
         variance=variance,
+        utility_variance=variance,
         samples=samples,
         latency_ms=None,
         cost_usd=cost_usd,

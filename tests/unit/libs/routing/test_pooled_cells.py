@@ -3,16 +3,19 @@
 from libs.routing.pool import fit
 from libs.routing.pooled_cells import MIN_TENANTS, PooledTask, enough, pooled
 from libs.routing.priors import load_priors
-from libs.routing.statistics import Sums
+from libs.routing.statistics import Evidence, FeedbackSource, Sums
 from tests.unit.libs.routing.builders import a_model, catalogue
 
 OTHERS = ("gpt-5-4-nano", "gpt-5-4-mini", "gpt-5-2", "gpt-5-1", "gpt-5", "o3")
 MODELS = catalogue(*map(a_model, ("gpt-5-4", *OTHERS)))
 
 
-def spoken(names: list[str], mean: float, model: str = "gpt-5-4", sessions: float = 10.0) -> PooledTask:
-    sums = Sums(n=sessions, sum_x=sessions * mean, sum_xx=sessions * mean * mean)
-    return pooled({name: {(model, "session"): sums} for name in names})
+def said_of(model: str, mean: float, n: float, source: FeedbackSource = "session") -> Evidence:
+    return {(model, source): Sums(n=n, sum_x=n * mean, sum_xx=n * mean * mean)}
+
+
+def spoken(names: list[str], mean: float) -> PooledTask:
+    return pooled({name: said_of("gpt-5-4", mean, 10.0) for name in names})
 
 
 def test_the_same_tenants_on_two_tasks_are_not_more_tenants() -> None:
@@ -22,18 +25,17 @@ def test_the_same_tenants_on_two_tasks_are_not_more_tenants() -> None:
     assert enough([spoken(few, 0.5), spoken(others, 0.5)], ["gpt-5-4"])
 
 
-def with_crowd(task: str, small: PooledTask) -> PooledTask:
-    """The task with small cells of one model beside others that many tenants know well."""
-    crowd = [spoken([f"{task}{n}" for n in range(9)], 0.6, model, sessions=500.0) for model in OTHERS]
-    cells = {model: cell for part in (small, *crowd) for model, cell in part.cells["session"].items()}
-    speakers = {model: found for part in (small, *crowd) for model, found in part.speakers.items()}
-    return PooledTask(cells={"session": cells}, speakers=speakers)
+def with_crowd(task: str, names: list[str], mean: float) -> PooledTask:
+    """A task on which a few tenants speak of one model, and many of others."""
+    said = {name: said_of("gpt-5-4", mean, 10.0) for name in names}
+    crowd = {f"{task}{n}": {k: v for model in OTHERS for k, v in said_of(model, 0.6, 500.0).items()} for n in range(9)}
+    return pooled({**said, **crowd})
 
 
 def surplus(chat: float, coding: float) -> list[float]:
     tasks = {
-        "chat": with_crowd("chat", spoken(["a", "b", "c"], chat)),
-        "coding": with_crowd("coding", spoken(["d", "e", "f"], coding)),
+        "chat": with_crowd("chat", ["a", "b", "c"], chat),
+        "coding": with_crowd("coding", ["d", "e", "f"], coding),
     }
     heard = fit(tasks, load_priors(), MODELS).heard
     return [heard[task]["gpt-5-4"].pull / heard[task]["gpt-5-4"].precision for task in tasks]
