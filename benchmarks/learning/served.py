@@ -35,7 +35,7 @@ def compare(
     known = stage.servable(world)
     both = stage.arms(population(known, tenants, seed, prefix="s"))
     with tempfile.TemporaryDirectory(prefix="agent-gateway-served-", ignore_cleanup_errors=True) as folder:
-        run = asyncio.run(serve(known, both, rounds, seed, Path(folder), advanced))
+        run = asyncio.run(serve(known, both, rounds=rounds, seed=seed, folder=Path(folder), advanced=advanced))
     return Comparison(
         served={arm.title: ledger_of(known, arm.tenants, run.sessions[arm.title]) for arm in both},
         simulated={arm.title: simulated(known, arm, rounds, seed) for arm in both},
@@ -65,7 +65,9 @@ def simulated(world: World, arm: Arm, rounds: int, seed: int) -> Ledger:
 
 
 def _means(world: World, tenant: Tenant, session: Session) -> list[float]:
-    return [float(mean) for mean in np.mean([_worth(world, tenant, hop.task, hop.model) for hop in session.hops], axis=0)]
+    return [
+        float(mean) for mean in np.mean([_worth(world, tenant, hop.task, hop.model) for hop in session.hops], axis=0)
+    ]
 
 
 def _worth(world: World, tenant: Tenant, task: str, model: int) -> list[float]:

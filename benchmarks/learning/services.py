@@ -27,7 +27,7 @@ from libs.routing.priors import prior_of
 PARALLEL = 8
 ARRIVES_WITHIN_S = 60.0
 POLL_S = 0.1
-PACE = {"OBSERVE_S": "0.3", "POOL_S": "0.5", "WEIGHTS_POLL_S": "1"}
+PACE = {"OBSERVE_S": "0.3", "POOL_S": "0.5", "WEIGHTS_POLL_S": "1", "REFRESH_S": "3"}
 EXACT = 1e-6
 
 
@@ -45,7 +45,7 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def serve(
-    world: World, both: Sequence[Arm], rounds: int, seed: int, folder: Path, advanced: Callable[[], object]
+    world: World, both: Sequence[Arm], *, rounds: int, seed: int, folder: Path, advanced: Callable[[], object]
 ) -> Run:
     """Play *rounds* sessions of every tenant of *both*, a round at a time: the next begins when all have learned from it."""
     settings = free_settings(folder)
@@ -54,7 +54,7 @@ async def serve(
     async with _listening(judge) as judge_url, running(settings, _environment(world, both, settings, judge_url)):
         await _load_table(world, settings)
         async with aiohttp.ClientSession() as http, Redis(port=settings.valkey_port) as redis:
-            play = _Play(world, both, settings, judge, http, redis)
+            play = _Play(world, both, settings, judge=judge, http=http, redis=redis)
             await play.day0()
             for number in range(rounds):
                 await play.round({title: [found[number] for found in played] for title, played in visits.items()})
@@ -80,6 +80,7 @@ class _Play:
         world: World,
         both: Sequence[Arm],
         settings: StackSettings,
+        *,
         judge: MockJudge,
         http: aiohttp.ClientSession,
         redis: Redis,
@@ -96,7 +97,10 @@ class _Play:
 
     async def day0(self) -> None:
         """Wait until gateways decide by the world's table."""
-        expected = {model.id: prior_of(self._world.priors, model, stage.PROBE_TASK).mean for model in self._world.models.values()}
+        expected = {
+            model.id: prior_of(self._world.priors, model, stage.PROBE_TASK).mean
+            for model in self._world.models.values()
+        }
 
         async def taken_up() -> bool:
             found = await self._client.benchmarks(stage.PROBE)

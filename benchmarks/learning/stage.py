@@ -38,7 +38,8 @@ def arms(tenants: Iterable[Tenant]) -> tuple[Arm, Arm]:
 def plays(arm: Arm, rounds: int, seed: int) -> list[list[Visit]]:
     """Return the visits of each tenant of *arm*: those that `Market.play` draws for it."""
     return [
-        list(visits(tenant, rounds, np.random.default_rng([seed, place, 1]))) for place, tenant in enumerate(arm.tenants)
+        list(visits(tenant, rounds, np.random.default_rng([seed, place, 1])))
+        for place, tenant in enumerate(arm.tenants)
     ]
 
 
@@ -84,9 +85,13 @@ def policy_file(world: World, both: Iterable[Arm]) -> bytes:
     """Return plans, tenants and keys; only what learning tenants are answered is kept for the judge to read."""
     plans = [{"name": "rated", "transcript_retention_days": 1, "may_leave_pool": True}]
     plans.append({"name": "silent", "may_leave_pool": True})
-    tenants = [_tenant(world, tenant.name, tuple(tenant.items), rates=arm.rates) for arm in both for tenant in arm.tenants]
+    tenants = [
+        _tenant(world, tenant.name, tuple(tenant.items), rates=arm.rates) for arm in both for tenant in arm.tenants
+    ]
     tenants.append(_tenant(world, PROBE, (), rates=False))
-    keys = [{"tenant": found["tenant"], "key_id": "agent", "secret": secret_of(str(found["tenant"]))} for found in tenants]
+    keys = [
+        {"tenant": found["tenant"], "key_id": "agent", "secret": secret_of(str(found["tenant"]))} for found in tenants
+    ]
     return msgspec.toml.encode({"plans": plans, "tenants": tenants, "keys": keys})
 
 
