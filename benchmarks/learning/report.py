@@ -7,7 +7,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
-from benchmarks.learning.scenarios import NEW_WINDOWS, SCENARIOS, WINDOWS
+from benchmarks.learning.scenarios import DRIFT_WINDOWS, NEW_WINDOWS, SCENARIOS, WINDOWS
 
 Results: TypeAlias = dict[str, dict[str, dict[str, list[float]]]]  # world → scenario → window → one value per seed
 
@@ -32,7 +32,12 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 def half_width(values: list[float]) -> float:
     """Return half the 95 % confidence interval of the mean by Student's t."""
     count = len(values)
-    return 0.0 if count < 2 else STUDENT.get(count, 2.0) * float(np.std(values, ddof=1)) / sqrt(count)  # noqa: PLR2004 - two points make a spread
+    return 0.0 if count < 2 else student(count) * float(np.std(values, ddof=1)) / sqrt(count)  # noqa: PLR2004 - two points make a spread
+
+
+def student(count: int) -> float:
+    """Return the quantile of Student's t for a 95 % interval from *count* values, from ten on that of ten or less."""
+    return STUDENT.get(count, 2.1)
 
 
 def targets(results: Results) -> list[Target]:
@@ -40,10 +45,14 @@ def targets(results: Results) -> list[Target]:
     return [target for world, figures in results.items() for target in _targets(world, figures)]
 
 
-def markdown(results: Results) -> str:
-    """Return a table per world, and the targets."""
+def markdown(results: Results, command: str) -> str:
+    """Return what *command* found: a table per world, and the targets."""
+    seeds = max(
+        (len(values) for world in results.values() for found in world.values() for values in found.values()), default=0
+    )
+    said = f"`{command}`: means over {seeds} seed{'s' if seeds > 1 else ''}, ± half of the 95 % interval over them."
     parts = [text for world, figures in results.items() for text in (f"## World {world}", _table(figures))]
-    return "\n\n".join([*parts, "## Targets", _target_table(targets(results))]) + "\n"
+    return "\n\n".join([said, *parts, "## Targets", _target_table(targets(results))]) + "\n"
 
 
 def _table(figures: dict[str, dict[str, list[float]]]) -> str:
@@ -55,7 +64,9 @@ def _table(figures: dict[str, dict[str, list[float]]]) -> str:
         if name != "drift"
     ]
     drift = figures.get("drift", {})
-    after = [f"\nBest model degrades: {', '.join(f'{name} {_shown(values)}' for name, values in drift.items())}."]
+    after = [
+        f"\nBest model degrades: {', '.join(f'{name} {_shown(values)}' for name, values in drift.items() if name in DRIFT_WINDOWS)}."
+    ]
     return "\n".join([*head, *rows, *(after if drift else [])])
 
 

@@ -40,11 +40,12 @@ def play(
 
 def play_one(world: str, scenario: str, seed: int, cost_weight: float | None = None) -> Figures:
     """Play one scenario; the process keeps the world for the next one."""
-    return SCENARIOS[scenario].play(_world(world, cost_weight), seed)
+    return SCENARIOS[scenario].play(world_of(world, cost_weight), seed)
 
 
 @lru_cache
-def _world(name: str, cost_weight: float | None) -> World:
+def world_of(name: str, cost_weight: float | None) -> World:
+    """Return a world, with another *cost_weight* where one is given; it is read once."""
     world = WORLDS[name](data_dir())
     return world if cost_weight is None else msgspec.structs.replace(world, cost_weight=cost_weight)
 

@@ -22,6 +22,7 @@ LATER = (20, 40)
 WARM_TENANTS, WARM_ROUNDS = 40, 100
 NEW_ROUNDS = 40
 NEW_WINDOWS = {"0–5": (0, 5), "5–20": (5, 20), "20–40": (20, 40)}
+CURVE_STEP = 5
 HOSTILE = 5
 DRIFT_AT, DRIFT_ROUNDS, DEGRADED = 30, 100, 0.5
 DRIFT_WINDOWS = {"before": (20, 30), "0–30 after": (30, 60), "30–70 after": (60, 100)}
@@ -47,7 +48,13 @@ def share(ledger: Ledger, first: int, last: int) -> float:
 
 
 def _windows(ledger: Ledger, windows: dict[str, tuple[int, int]]) -> Figures:
-    return {name: share(ledger, *window) for name, window in windows.items()}
+    return {name: share(ledger, *window) for name, window in windows.items()} | curve(ledger)
+
+
+def curve(ledger: Ledger) -> Figures:
+    """Return the share of the gap of each `CURVE_STEP` sessions, under `@` and the number of the last."""
+    ends = range(CURVE_STEP, ledger.gained.shape[1] + 1, CURVE_STEP)
+    return {f"@{end}": share(ledger, end - CURVE_STEP, end) for end in ends}
 
 
 def _at_random(world: World, seed: int) -> Figures:
@@ -106,7 +113,10 @@ def _newcomers(world: World, seed: int) -> Figures:
         frontier[taste] = market.play(NEW_ROUNDS, seed, fixed_pool=True)
     single = Market(world, tenants, settings_of(world, learns=False), choose=always(best_affordable(world)))
     reference = single.play(NEW_ROUNDS, seed)
-    return _windows(frontier[1.0], NEW_WINDOWS) | {"cost": cost_ratio(list(frontier.values()), reference)}
+    figures = {"cost": cost_ratio(list(frontier.values()), reference)}
+    for name, ledger in (*((f"taste {taste}", found) for taste, found in frontier.items()), ("single", reference)):
+        figures |= {f"{name} score": float(ledger.score.mean()), f"{name} dollars": float(ledger.dollars.mean())}
+    return _windows(frontier[1.0], NEW_WINDOWS) | figures
 
 
 def cost_ratio(frontier: list[Ledger], reference: Ledger) -> float:

@@ -33,7 +33,7 @@ def test_only_what_was_played_is_judged() -> None:
 
 
 def test_the_table_names_world_and_verdict() -> None:
-    text = markdown({"w": {"pooled": figures(0.8), "hostile": figures(0.5)}})
+    text = markdown({"w": {"pooled": figures(0.8), "hostile": figures(0.5)}}, "python -m x")
     assert "## World w" in text
     assert "| ours, cold pool of 50 | 0.80 ± 0.00" in text
     assert "**missed**" in text
