@@ -163,11 +163,12 @@ class ChatPipeline:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
         weights = await self._weights.of(policy.tenant, consume=policy.consume)
-        trace.task = self._router.task_of(trace.caller, prepared)
+        told = self._router.task_of(trace.caller, prepared)
+        trace.task = told.task
         decision = self._router.decide(
             trace.caller,
             prepared,
-            trace.task,
+            told,
             weights,
             session=trace.session_state,
             unavailable=self._attempts.unavailable(),

@@ -7,6 +7,7 @@ from libs.contracts.events import FirewallVerdict
 from libs.contracts.state import POOL, ApiKey, RoutingRule, TenantPolicy
 from libs.contracts.unreadable import UNREADABLE
 from libs.routing.priors import day0
+from libs.routing.shapes import load_head
 from libs.routing.snapshots import effective
 from libs.runtime.identity import Identity
 from libs.runtime.server import json_response, parse_json
@@ -67,6 +68,7 @@ async def _situation(request: web.Request, identity: Identity, session_id: str) 
         weights=effective(await live.weights(tenant), pool, benchmarks),
         session=await live.session(tenant, session_id),
         gates=await control.gates(tenant),
+        head=load_head(),
     )
 
 
