@@ -16,7 +16,7 @@ KEPT: Final = 32
 HOSTILE: Final = 1.0
 
 _FLAGGED: Final = 0.2
-_BLOCKED: Final = 0.8
+_BLOCKED: Final = 0.5
 _HEAVIEST: Final = 2.0
 _NEAREST: Final = 1e-9
 
@@ -28,7 +28,8 @@ def weight(score: float, band: Band) -> float:
     """
     Return what a passage of *score* weighs: nothing below its flag limit, then more by its log-odds.
 
-    One at the block limit weighs almost enough for a session to be hostile, one well beyond it is enough.
+    One at the block limit weighs half of what makes a session hostile, one far beyond it all of it: a session has many passages,
+    and a limit that is right for one passage would quarantine long ordinary sessions.
     """
     if score < band.flag:
         return 0.0
