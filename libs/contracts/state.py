@@ -24,6 +24,8 @@ MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
 QuarantineReason: TypeAlias = Literal["passage", "session"]
+PiiKind: TypeAlias = Literal["secret", "email", "phone", "card", "iban", "national_id", "ip"]
+USUAL_PII: frozenset[PiiKind] = frozenset(("secret", "email", "phone", "card", "iban", "national_id"))
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,19 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return self.mode
 
 
+class RedactionPolicy(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What is taken out of everything that is published of a tenant's requests and answers: `USUAL_PII` less *skip*, and *extra*.
+
+    `mask` leaves the kind in its place (`[email]`); `hash` adds a keyed digest (`[email:kfjaodmebcdn]`), the same for the same
+    value of the tenant, so that what belongs together stays joinable; `off` publishes bodies and labels as they came.
+    """
+
+    mode: Literal["mask", "hash", "off"] = "mask"
+    skip: tuple[PiiKind, ...] = ()
+    extra: tuple[PiiKind, ...] = ()
+
+
 class RoutingPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     A tenant's utility and exploration.
@@ -121,6 +136,7 @@ class TenantPolicy(msgspec.Struct, frozen=True, kw_only=True):
     exact_cache: bool = False
     cache_ttl_s: int = 3600
     firewall: FirewallPolicy = FirewallPolicy()
+    redaction: RedactionPolicy = RedactionPolicy()
     routing: RoutingPolicy = RoutingPolicy()
     prices: dict[str, TokenPrice] = {}
 

@@ -43,6 +43,7 @@ from services.gateway.metrics import GatewayMetrics
 from services.gateway.pipeline.attempts import Attempts, AttemptSettings
 from services.gateway.pipeline.chat import ChatPipeline
 from services.gateway.pipeline.protection import Protection
+from services.gateway.pipeline.publication import Publication
 from services.gateway.pipeline.settlement import Settlement
 from services.gateway.ports import Firewall
 
@@ -222,6 +223,9 @@ async def _pipeline(app: web.Application, config: GatewayConfig) -> AsyncIterato
     settings = AttemptSettings(
         max_attempts=upstream.max_attempts, retries=upstream.retries, retry_pause_s=upstream.retry_pause_s
     )
+    defer = asyncio.get_running_loop().call_soon
+    secret = config.internal_secret.reveal()
+    publication = Publication(app[EVENTS], clock, secret=secret, defer=defer, degrade=metrics.degrade)
     app[PIPELINE] = ChatPipeline(
         directory=app[DIRECTORY],
         hot_state=app[HOT_STATE],
@@ -229,8 +233,9 @@ async def _pipeline(app: web.Application, config: GatewayConfig) -> AsyncIterato
         protection=Protection(app[FIREWALL], metrics.degrade),
         router=Router(app[CATALOGUE]),
         attempts=Attempts(app[UPSTREAM], breaker, clock, settings),
-        settlement=Settlement(app[HOT_STATE], app[EVENTS], metrics, clock, asyncio.get_running_loop().call_soon),
+        settlement=Settlement(app[HOT_STATE], publication, metrics, clock, defer),
         clock=clock,
         draw=random.Random().random,  # noqa: S311 - spreads cached variants, guards nothing
     )
     yield
+    publication.close()

@@ -1,21 +1,28 @@
-"""`python -m services.router`: serves; `apply` and `keys` change the policy, `replay` audits decisions, and end."""
+"""`python -m services.router`: serves; commands change the policy, audit decisions or export labels, and end."""
 
 import sys
+from collections.abc import Callable
 
 from libs.runtime import lifecycle
 from libs.runtime import logging as logs
-from services.router import audit_commands, commands
+from services.router import audit_commands, commands, label_commands
 from services.router.app import build_app
 from services.router.config import RouterConfig
+
+COMMANDS: dict[str, Callable[[list[str]], int]] = {
+    **dict.fromkeys(commands.COMMANDS, commands.main),
+    **dict.fromkeys(audit_commands.COMMANDS, audit_commands.main),
+    **dict.fromkeys(label_commands.COMMANDS, label_commands.main),
+}
 
 
 def main(argv: list[str]) -> int:
     """Run the command that *argv* begins with, else the service."""
-    command = argv[0] if argv else ""
-    if command in commands.COMMANDS or command in audit_commands.COMMANDS:
+    command = COMMANDS.get(argv[0]) if argv else None
+    if command is not None:
         # What a command prints is for pipes; what it logs is not.
         logs.configure("router", level="warning", stream=sys.stderr)
-        return commands.main(argv) if command in commands.COMMANDS else audit_commands.main(argv)
+        return command(argv)
     return lifecycle.main("router", RouterConfig, build_app, argv=argv)
 
 

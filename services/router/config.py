@@ -68,3 +68,10 @@ class AuditConfig(msgspec.Struct, frozen=True, kw_only=True):
     providers_file: Annotated[Path | None, Meta(description="Model catalogue (TOML): which families models are.")] = (
         None
     )
+
+
+class LabelsConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command that exports labelled prompts is told; the same variables as the service's."""
+
+    clickhouse: ClickHouseSettings = ClickHouseSettings(timeout_s=60.0)
+    redis: RedisSettings = RedisSettings()

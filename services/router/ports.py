@@ -16,6 +16,7 @@ from libs.contracts.state import FirewallPolicy, SessionState
 from libs.routing.priors import Priors
 from services.router.domain.entities import Entry, Place, Ref
 from services.router.domain.queries import Filters, Page
+from services.router.domain.training import LabelledPrompt
 from services.router.domain.transcripts import Turn
 from services.router.domain.verification import Arm, Route
 
@@ -121,6 +122,16 @@ class OutcomeLog(Protocol):
 
     async def shadowed_sessions(self, route: Route, *, since_ms: int) -> int:
         """Return how many sessions of the route had a choice recorded that was not served."""
+
+
+class LabelLog(Protocol):
+    """What tenants said of the firewall's verdicts; raises `DecisionLogUnavailableError`."""
+
+    async def tenants(self, *, from_ms: int, to_ms: int) -> Sequence[str]:
+        """Return who labelled in the time range, in order."""
+
+    def prompts(self, tenant: str, *, from_ms: int, to_ms: int) -> AsyncIterator[Sequence[LabelledPrompt]]:
+        """Yield the labelled requests of the tenant, oldest label first, a bounded number at a time."""
 
 
 class LiveState(Protocol):

@@ -44,6 +44,7 @@ transcript_retention_days = 1
 [[tenants]]
 tenant = "{tenant}"
 plan = "e2e"
+redaction = {{ mode = "{redaction}" }}
 
 [[keys]]
 tenant = "{tenant}"
@@ -56,7 +57,11 @@ key_id = "reader"
 secret = "sk-{tenant}-reader"
 permissions = ["read"]
 """
-    for tenant in ("acme", "beta", "learner", "early", "survivor", "audited")
+    for tenant, redaction in (
+        *((tenant, "mask") for tenant in ("acme", "beta", "learner", "early", "survivor", "audited")),
+        ("outspoken", "off"),
+        ("joining", "hash"),
+    )
 )
 
 
@@ -71,6 +76,7 @@ class Platform:
         self._floopy: dict[str, Floopy] = {}
         self.base_url = f"http://127.0.0.1:{ports['gateway']}/v1"
         self.kafka_bootstrap = f"127.0.0.1:{ports['broker']}"
+        self.clickhouse_url = f"clickhouse://default@127.0.0.1:{ports['clickhouse']}/default"
 
     def openai(self, tenant: str = "acme") -> OpenAI:
         if tenant not in self._openai:
@@ -102,7 +108,7 @@ class Platform:
     def shell(self, service: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
         """Run a command of *service* against the platform's backends."""
         backends = {
-            "CLICKHOUSE_URL": f"clickhouse://default@127.0.0.1:{self._ports['clickhouse']}/default",
+            "CLICKHOUSE_URL": self.clickhouse_url,
             "REDIS_URL": f"redis://127.0.0.1:{self._ports['valkey']}",
             "KAFKA_BOOTSTRAP": self.kafka_bootstrap,
             "KAFKA_IDEMPOTENT": "false",  # The embedded broker knows no idempotent producers.

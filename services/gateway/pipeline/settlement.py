@@ -11,12 +11,11 @@ from services.gateway.domain.preparation import storable_for_s
 from services.gateway.domain.routing import pinned
 from services.gateway.domain.trace import Prepared, Trace
 from services.gateway.metrics import GatewayMetrics
-from services.gateway.ports import Clock, Events, HotState, Settled
+from services.gateway.pipeline.publication import Defer, Publication
+from services.gateway.ports import Clock, HotState, Settled
 
 MAX_CACHED_BYTES = 1 << 20
 TOO_MANY_REQUESTS = 429
-
-Defer = Callable[[Callable[[], None]], object]
 
 
 async def recorded() -> None:
@@ -33,10 +32,10 @@ class Settlement:
     """
 
     def __init__(
-        self, hot_state: HotState, events: Events, metrics: GatewayMetrics, clock: Clock, defer: Defer
+        self, hot_state: HotState, publication: Publication, metrics: GatewayMetrics, clock: Clock, defer: Defer
     ) -> None:
         self._hot_state = hot_state
-        self._events = events
+        self._publication = publication
         self._metrics = metrics
         self._clock = clock
         self._defer = defer
@@ -68,7 +67,7 @@ class Settlement:
         ended_ns = self._clock.monotonic_ns()
         outcome = Outcome(status=status, http_status=http_status, ended_ns=ended_ns, error_code=error_code)
         event = completed(trace, outcome)
-        self._events.completed(event)
+        self._publication.completed(event, trace.caller.policy.redaction)
         return event
 
     def _remember_answer(self, trace: Trace, event: RequestCompleted, assemble: Callable[[], bytes | None]) -> None:
@@ -76,7 +75,7 @@ class Settlement:
         if body is not None:
             bodies = transcript(trace, body, self._clock.epoch_ms())
             if bodies is not None:
-                self._events.transcript(bodies)
+                self._publication.transcript(bodies, trace.caller.policy.redaction)
         self._remember(trace, event, self._cached(trace, body))
 
     def _remember(self, trace: Trace, event: RequestCompleted, cached: CachedAnswer | None = None) -> None:

@@ -10,6 +10,7 @@ from libs.contracts.state import (
     FirewallPolicy,
     OptimizationGates,
     Plan,
+    RedactionPolicy,
     RuleTarget,
     TokenPrice,
     secret_sha256,
@@ -23,6 +24,7 @@ monthly_requests = 5000
 [[tenants]]
 tenant = "acme"
 prices."gpt-x" = { input = 0.5, output = 2.0 }
+redaction = { mode = "hash", extra = ["ip"] }
 [tenants.firewall]
 mode = "flag"
 
@@ -50,6 +52,7 @@ def test_a_complete_file_yields_the_structs_of_stored_state():
     loaded = load(FILE)
     assert loaded.plans == [Plan(name="starter", monthly_requests=5000)]
     assert loaded.tenants[0].firewall == FirewallPolicy(mode="flag")
+    assert loaded.tenants[0].redaction == RedactionPolicy(mode="hash", extra=("ip",))
     assert loaded.tenants[0].prices == {"gpt-x": TokenPrice(input=0.5, output=2.0)}
     assert loaded.keys[0].api_key() == ApiKey(key_id="ci", tenant="acme", requests_per_minute=60)
     assert loaded.rules[0].rule().targets == (RuleTarget(model="small", weight=2.0),)
@@ -74,6 +77,8 @@ def test_a_missing_secret_is_refused_by_the_name_of_its_variable():
     [
         (b'name = "starter"', b'nam = "starter"', r"missing required field `name` - at `\$.plans\[0\]`"),
         (b'mode = "flag"', b'mod = "flag"', r"tenants\[0\]\.firewall\.mod: unknown field"),
+        (b'mode = "hash"', b'mode = "hide"', r"Invalid enum value 'hide' - at `\$.tenants\[0\].redaction.mode`"),
+        (b'["ip"]', b'["name"]', r"Invalid enum value 'name' - at `\$.tenants\[0\].redaction.extra\[0\]`"),
         (b"monthly_requests = 5000", b'monthly_requests = "5000"', r"plans\[0\]\.monthly_requests"),
         (b'strategy = "smart_cost"', b'strategy = "cheapest"', r"rules\[0\]\.strategy"),
         (b"requests_per_minute = 60", b'secret = "x"', "exactly one of secret_env, secret_sha256, secret"),

@@ -24,6 +24,7 @@ from services.gateway.pipeline.attempts import Attempts, AttemptSettings
 from services.gateway.pipeline.chat import ChatPipeline
 from services.gateway.pipeline.exchange import Answer, ChatCall, StreamedAnswer
 from services.gateway.pipeline.protection import Protection
+from services.gateway.pipeline.publication import Publication
 from services.gateway.pipeline.settlement import Settlement
 from services.gateway.ports import (
     DirectoryUnavailableError,
@@ -276,6 +277,8 @@ class World:
         self.metrics = GatewayMetrics(self.registry)
         self.breaker = Breaker(BreakerSettings(failures=3))
         self.draws = [0.0]
+        defer = defer or (lambda settle: settle())
+        publication = Publication(self.events, self.clock, secret="secret", defer=defer, degrade=self.metrics.degrade)
         self.pipeline = ChatPipeline(
             directory=self.directory,
             hot_state=self.hot_state,
@@ -283,9 +286,7 @@ class World:
             protection=Protection(self.firewall, self.metrics.degrade),
             router=Router(CATALOGUE),
             attempts=Attempts(self.upstream, self.breaker, self.clock, AttemptSettings(retry_pause_s=0.0)),
-            settlement=Settlement(
-                self.hot_state, self.events, self.metrics, self.clock, defer or (lambda settle: settle())
-            ),
+            settlement=Settlement(self.hot_state, publication, self.metrics, self.clock, defer),
             clock=self.clock,
             draw=lambda: self.draws[0],
         )

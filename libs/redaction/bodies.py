@@ -1,0 +1,164 @@
+"""
+JSON text redacted where it stands: its strings and whole numbers are rewritten, every other character stays.
+
+A body is never decoded as a whole: that would hold up an event loop for milliseconds where it is large.
+"""
+
+import re
+from collections.abc import Callable, Generator, Iterator
+from typing import Final, TypeAlias
+
+from libs.redaction.literals import closing_quote, decoded, encoded
+from libs.redaction.pieces import USUAL, cut
+
+Redact: TypeAlias = Callable[[str, str], str]
+"""A text and the name of the field that holds it → the text with placeholders."""
+Slices: TypeAlias = Generator[None, None, str]
+"""Work that yields between slices and returns a text."""
+
+_DEEPEST: Final = 3
+_SHORTEST: Final = 6
+_SHORTEST_SECRET: Final = 16
+_LONGEST_NAME: Final = 64
+_BASE64: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=_-"
+_BASE64_AT_ONCE: Final = 65_536
+_PUNCTUATION: Final = " \n\r\t{}[]:,"
+_BETWEEN: Final = re.compile(r"[ \n\r\t{}\[\]:,0-9+\-.eE]*+(?:(?:true|false|null)[ \n\r\t{}\[\]:,0-9+\-.eE]*+)*+")
+_WHOLE_NUMBER: Final = re.compile(r"(?<![0-9.eE+\-])[0-9]{7,19}(?![0-9.eE])")
+
+
+def redacted(text: str, redact: Redact, name: str = "", depth: int = 0) -> Slices:
+    """
+    Return *text* with everything that it says passed through *redact*; yields between slices of a few thousand characters.
+
+    JSON keeps its form; in a string of it there may be JSON again, as in the arguments of a tool call. Anything else is text.
+    """
+    if depth < _DEEPEST and text.lstrip(" \n\r\t")[:1] in ("{", "["):
+        try:
+            return (yield from _json(text, redact, depth))
+        except ValueError:  # No JSON after all, or not in its strings.
+            pass
+    return (yield from _plain(text, redact, name))
+
+
+def _plain(text: str, redact: Redact, name: str) -> Slices:
+    parts, start = [], 0
+    while start < len(text):
+        end = cut(text, start)
+        parts.append(redact(text[start:end], name))
+        start = end
+        yield
+    return "".join(parts)
+
+
+def _json(text: str, redact: Redact, depth: int) -> Slices:
+    parts: list[str] = []
+    at, rested, name = 0, 0, ""
+    while (opened := text.find('"', at)) >= 0:
+        parts.append((yield from _between(text[at:opened], redact, name)))
+        closed = yield from _closing(text, opened + 1)
+        raw = text[opened + 1 : closed]
+        is_name = text[closed + 1 : closed + 3].lstrip(" ")[:1] == ":"
+        parts += ('"', (yield from _string(raw, redact, "" if is_name else name, depth)), '"')
+        name = raw[:_LONGEST_NAME] if is_name else name
+        at = closed + 1
+        if at - rested > USUAL:
+            rested = at
+            yield
+    parts.append((yield from _between(text[at:], redact, name)))
+    return "".join(parts)
+
+
+def _closing(text: str, at: int) -> Generator[None, None, int]:
+    for end in closing_quote(text, at):
+        if end is not None:
+            return end
+        yield
+    raise ValueError("a string does not end")
+
+
+def _between(text: str, redact: Redact, name: str) -> Slices:
+    """Return what stands between two strings, numbers redacted; a number that was one becomes a string."""
+    if not text.strip(_PUNCTUATION):
+        return text
+    parts, start = [], 0
+    while start < len(text):
+        comma = text.find(",", start + USUAL)
+        end = len(text) if comma < 0 else comma + 1
+        parts.append(_numbers(text[start:end], redact, name))
+        start = end
+        if start < len(text):
+            yield
+    return "".join(parts)
+
+
+def _numbers(text: str, redact: Redact, name: str) -> str:
+    if _BETWEEN.fullmatch(text) is None:
+        raise ValueError("no JSON between two strings")
+
+    def replaced(found: "re.Match[str]") -> str:
+        number = redact(found[0], name)
+        return found[0] if number == found[0] else f'"{number}"'
+
+    return _WHOLE_NUMBER.sub(replaced, text)
+
+
+def _string(raw: str, redact: Redact, name: str, depth: int) -> Slices:
+    """Return the inside of a string literal."""
+    if _says_nothing(raw):
+        return raw
+    if "\\" not in raw and len(raw) <= USUAL:
+        return redact(raw, name)
+    if (yield from _is_binary(raw)):
+        return raw
+    if raw.lstrip(" ")[:1] in ("{", "["):
+        return (yield from _nested(raw, redact, name, depth))
+    parts: list[str] = []
+    for part, text in _decoded(raw):
+        replaced = redact(text, name)
+        parts.append(part if replaced == text else encoded(replaced))
+        yield
+    return "".join(parts)
+
+
+def _nested(raw: str, redact: Redact, name: str, depth: int) -> Slices:
+    texts = []
+    for _, text in _decoded(raw):
+        texts.append(text)
+        yield
+    text = "".join(texts)
+    replaced = yield from redacted(text, redact, name, depth + 1)
+    if replaced == text:
+        return raw
+    parts = []
+    for start in range(0, len(replaced), USUAL):
+        parts.append(encoded(replaced[start : start + USUAL]))
+        yield
+    return "".join(parts)
+
+
+def _is_binary(raw: str) -> Generator[None, None, bool]:
+    """Say whether *raw* is thousands of characters of Base64, after `data:…,` or not: an image or a recording."""
+    start = raw.find(",", 0, _LONGEST_NAME) + 1 if raw.startswith("data:") else 0
+    if len(raw) - start <= USUAL:
+        return False
+    for at in range(start, len(raw), _BASE64_AT_ONCE):
+        if raw[at : at + _BASE64_AT_ONCE].encode("ascii", "replace").translate(None, _BASE64):
+            return False
+        if at > start:
+            yield
+    return True
+
+
+def _says_nothing(raw: str) -> bool:
+    """Say whether a string is too short or too plain to hold anything: roles, types, most names."""
+    return len(raw) < _SHORTEST or (len(raw) < _SHORTEST_SECRET and raw.replace("_", "").isalpha())
+
+
+def _decoded(raw: str) -> Iterator[tuple[str, str]]:
+    """Yield pieces of the inside of a literal, as they are and as what they mean."""
+    start = 0
+    while start < len(raw):
+        end, text = decoded(raw, start, cut(raw, start))
+        yield raw[start:end], text
+        start = end
