@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Embed a sample, measure on unseen families, train on all of the sample, write head, card and figures."""
     options = _parser().parse_args(arguments)
     settings = Settings(seed=options.seed)
-    everything = _rows(options.data, options.seed)
+    everything = corpus(options.data, options.seed)
     rows = sample(everything, options.seed)
     with _told("embedding", len(rows)) as done:
         spans = embedded([row.text for row in rows], Encoder(options.weights), options.cache, done)
@@ -136,7 +136,8 @@ def _vectors(text: str, encoder: Encoder, cache: Path) -> "np.ndarray[tuple[int,
     return np.asarray(np.load(file), np.float16)
 
 
-def _rows(data: Path, seed: int) -> list[Row]:
+def corpus(data: Path, seed: int) -> list[Row]:
+    """Return the rows that the scanner is trained with."""
     rows = read(data)
     passages = [row.text for row in rows if row.family == "p3" and len(row.text) >= _LEAST_PASSAGE_CHARS]
     rng = random.Random(seed)  # noqa: S311 nothing secret is drawn

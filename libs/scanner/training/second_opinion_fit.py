@@ -96,9 +96,8 @@ class _Learner:
         self._steps = settings.epochs * -(-rows // settings.batch_rows)
 
     def learn(self, batch: Spans, labels: Floats, importance: Doubles) -> None:
-        chosen = batch.vectors[_most_suspicious(batch, self.head)] * self._kept(
-            (len(labels), batch.vectors.shape[1]), self._settings.dropped_inputs
-        )
+        seen = self._kept((len(labels), batch.vectors.shape[1]), self._settings.dropped_inputs)
+        chosen: Floats = np.asarray(batch.vectors[_most_suspicious(batch, self.head)] * seen, np.float32)
         units = np.maximum(chosen @ self.head.first + self.head.first_bias, 0)
         kept = self._kept(units.shape, self._settings.dropped)
         odds = (units * kept) @ self.head.second + self.head.second_bias

@@ -34,7 +34,7 @@ class Setting(World):
         self.events = FakeEvents()
         self.deep_scan = DeepScan(
             self.inspector,
-            Opinions(self.inspector),
+            Opinions(self.inspector, self.metrics, None),
             self.quarantines,
             self.events,
             self.metrics,
@@ -152,7 +152,7 @@ async def test_the_tenants_own_limits_are_what_a_remembered_opinion_is_of():
 
 async def test_opinions_are_forgotten_in_the_end():
     setting = Setting()
-    opinions = Opinions(setting.inspector, remembered=2)
+    opinions = Opinions(setting.inspector, setting.metrics, None, remembered=2)
     for text in ("a", "b", "a", "c", "a", "b"):
         await opinions.of(Segment(role="tool", text=text), text, "tool_result", FirewallPolicy())
     assert ["a", "b", "c", "b"] == [segment.text for (segment,) in setting.scanner.scanned]

@@ -1,0 +1,98 @@
+"""A text in doubt is read a second time and both opinions become one; whatever goes wrong with that, the scanner's opinion stands."""
+
+import pytest
+from msgspec.structs import replace
+
+from libs.contracts.state import FirewallPolicy
+from libs.scanner.scanner import ScannerError, ScannerTimeoutError
+from libs.scanner.second_opinion_calibration import Calibration
+from libs.scanner.text import Segment
+from libs.scanner.verdict import CLEAN, Band, Thresholds
+from services.firewall.domain.judgement import Opinion
+from services.firewall.opinions import Opinions, Second
+from tests.unit.services.firewall.fakes import BLOCK, FLAG, World
+
+CALIBRATION = Calibration(
+    first=2.0, second=1.0, bias=0.0, worth_reading=-0.5, thresholds=Thresholds(default=Band(flag=0.6, block=0.9))
+)
+ANSWERS = {
+    "harmless": CLEAN,
+    "doubtful": replace(CLEAN, score=0.45),
+    "flagged": FLAG,
+    "blocked": replace(BLOCK, score=0.9),
+    "encoded": replace(BLOCK, category="encoded_injection"),
+}
+
+
+class FakeReader:
+    def __init__(self, answer: float | ScannerError) -> None:
+        self.answer = answer
+        self.texts: list[str] = []
+
+    async def read(self, text: str, deadline_s: float) -> float:
+        self.texts.append(text)
+        if isinstance(self.answer, ScannerError):
+            raise self.answer
+        return self.answer
+
+
+class Setting(World):
+    def __init__(self, answer: float | ScannerError) -> None:
+        super().__init__(ANSWERS)
+        self.reader = FakeReader(answer)
+        second = Second(reader=self.reader, calibration=CALIBRATION, deadline_s=1)
+        self.opinions = Opinions(self.inspector, self.metrics, second)
+
+    async def of(self, text: str, policy: FirewallPolicy | None = None) -> Opinion:
+        segment = Segment(role="tool", text=text)
+        return await self.opinions.of(segment, text, "tool_result", policy or FirewallPolicy())
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "action", "outcome"),
+    [
+        ("doubtful", 3.0, "block", "raised"),
+        ("doubtful", 0.9, "flag", "raised"),
+        ("doubtful", -3.0, "allow", "agreed"),
+        ("flagged", -3.0, "allow", "lowered"),
+        ("blocked", -3.0, "allow", "lowered"),
+        ("blocked", 1.0, "block", "agreed"),
+    ],
+)
+async def test_both_together_decide_about_a_text_in_doubt(text: str, answer: float, action: str, outcome: str):
+    setting = Setting(answer)
+    opinion = await setting.of(text)
+    assert action == opinion.verdict.action
+    assert 1 == setting.counted("second_opinions", outcome=outcome)
+    assert (ANSWERS[text].score, True) == (opinion.first_score, opinion.second_score is not None)
+    assert (opinion.weight > 0) == (action != "allow")
+
+
+async def test_what_is_raised_has_the_category_of_its_origin():
+    assert "indirect_injection" == (await Setting(9.0).of("doubtful")).verdict.category
+
+
+@pytest.mark.parametrize("text", ["harmless", "encoded"])
+async def test_what_is_plainly_harmless_or_encoded_is_not_read_again(text: str):
+    setting = Setting(9.0)
+    opinion = await setting.of(text)
+    assert (ANSWERS[text], None) == (opinion.verdict, opinion.second_score)
+    assert [] == setting.reader.texts
+    assert 1 == setting.counted("second_opinions", outcome="unread")
+
+
+async def test_without_an_answer_the_scanners_opinion_stands():
+    setting = Setting(ScannerTimeoutError("late"))
+    assert (FLAG, None) == ((opinion := await setting.of("flagged")).verdict, opinion.second_score)
+    assert 1 == setting.counted("second_opinions", outcome="ScannerTimeoutError")
+
+
+async def test_the_tenants_own_limits_hold_for_the_joint_score_too():
+    assert "block" == (await Setting(0.9).of("doubtful", FirewallPolicy(block_threshold=0.5))).verdict.action
+
+
+async def test_a_repeated_text_is_read_once():
+    setting = Setting(1.0)
+    first = await setting.of("flagged")
+    assert first == await setting.of("flagged")
+    assert ["flagged"] == setting.reader.texts
