@@ -52,21 +52,43 @@ def _plain(text: str, redact: Redact, name: str) -> Slices:
 
 
 def _json(text: str, redact: Redact, depth: int) -> Slices:
-    parts: list[str] = []
+    rewritten = _Rewritten(text)
     at, rested, name = 0, 0, ""
     while (opened := text.find('"', at)) >= 0:
-        parts.append((yield from _between(text[at:opened], redact, name)))
-        closed = yield from _closing(text, opened + 1)
+        if text[at:opened].strip(_PUNCTUATION):
+            yield from _between(rewritten, at, opened, redact, name)
+        closed = text.find('"', opened + 1)
+        if closed < 0 or text[closed - 1] == "\\":
+            closed = yield from _closing(text, opened + 1)
         raw = text[opened + 1 : closed]
         is_name = text[closed + 1 : closed + 3].lstrip(" ")[:1] == ":"
-        parts += ('"', (yield from _string(raw, redact, "" if is_name else name, depth)), '"')
-        name = raw[:_LONGEST_NAME] if is_name else name
+        if not _says_nothing(raw):
+            rewritten.put(opened + 1, closed, (yield from _string(raw, redact, "" if is_name else name, depth)))
+        if is_name:
+            name = raw[:_LONGEST_NAME]
         at = closed + 1
         if at - rested > USUAL:
             rested = at
             yield
-    parts.append((yield from _between(text[at:], redact, name)))
-    return "".join(parts)
+    yield from _between(rewritten, at, len(text), redact, name)
+    return rewritten.text()
+
+
+class _Rewritten:
+    """A text of which a few places are replaced, in order."""
+
+    def __init__(self, text: str) -> None:
+        self.whole = text
+        self._parts: list[str] = []
+        self._done = 0
+
+    def put(self, start: int, end: int, replacement: str) -> None:
+        if len(replacement) != end - start or not self.whole.startswith(replacement, start):
+            self._parts += (self.whole[self._done : start], replacement)
+            self._done = end
+
+    def text(self) -> str:
+        return "".join((*self._parts, self.whole[self._done :])) if self._parts else self.whole
 
 
 def _closing(text: str, at: int) -> Generator[None, None, int]:
@@ -77,22 +99,21 @@ def _closing(text: str, at: int) -> Generator[None, None, int]:
     raise ValueError("a string does not end")
 
 
-def _between(text: str, redact: Redact, name: str) -> Slices:
-    """Return what stands between two strings, numbers redacted; a number that was one becomes a string."""
-    if not text.strip(_PUNCTUATION):
-        return text
-    parts, start = [], 0
-    while start < len(text):
-        comma = text.find(",", start + USUAL)
-        end = len(text) if comma < 0 else comma + 1
-        parts.append(_numbers(text[start:end], redact, name))
-        start = end
-        if start < len(text):
+def _between(rewritten: _Rewritten, start: int, end: int, redact: Redact, name: str) -> Generator[None, None, None]:
+    """Redact the numbers between two strings; one that was something becomes a string."""
+    text = rewritten.whole
+    while start < end:
+        comma = text.find(",", start + USUAL, end)
+        stop = end if comma < 0 else comma + 1
+        rewritten.put(start, stop, _numbers(text[start:stop], redact, name))
+        start = stop
+        if start < end:
             yield
-    return "".join(parts)
 
 
 def _numbers(text: str, redact: Redact, name: str) -> str:
+    if not text.strip(_PUNCTUATION):
+        return text
     if _BETWEEN.fullmatch(text) is None:
         raise ValueError("no JSON between two strings")
 
@@ -105,8 +126,6 @@ def _numbers(text: str, redact: Redact, name: str) -> str:
 
 def _string(raw: str, redact: Redact, name: str, depth: int) -> Slices:
     """Return the inside of a string literal."""
-    if _says_nothing(raw):
-        return raw
     if "\\" not in raw and len(raw) <= USUAL:
         return redact(raw, name)
     if (yield from _is_binary(raw)):

@@ -42,7 +42,9 @@ _AROUND = " \t\"'`*\\])=:>"  # Quotes, emphasis and brackets, and what assigns, 
 _ASSIGNMENTS = frozenset("=:")
 _ANY_LABEL = tuple(label for labels in LABELS.values() for label in labels)
 
-_LONG_RUN = re.compile(f"{RUN}{{{_LEAST},}}+={{0,2}}")
+_MARKS = bytes(ord("x" if re.fullmatch(RUN, chr(code)) else "=" if code == ord("=") else " ") for code in range(256))
+_LONG_RUN = b"x" * _LEAST
+_RUN_END = re.compile(rb"x++={0,2}")
 _LAST_RUN = re.compile("={0,2}" + RUN + "*+")
 _PLACEHOLDER = re.compile(
     r"(?i)your|change[_-]?me|placeholder|x{4}|\.{3}|insert|dummy|redacted|sample|(?:\A|[_-])example"
@@ -114,13 +116,15 @@ def goes_on(finding: Finding, text: str) -> bool:
 
 
 def _in_runs(text: str, start: int) -> Iterator[Finding]:
-    while (run := _LONG_RUN.search(text, start)) is not None:
-        start = run.start()
-        labelled = _labelled(text, start, run.end())
-        while (finding := _first(labelled, _token(text, start, run.end()))) is not None:
+    marks = text.encode("latin-1", "replace").translate(_MARKS)  # Finding bytes is twenty times as fast as a pattern.
+    while (start := marks.find(_LONG_RUN, start)) >= 0:
+        run = _RUN_END.match(marks, start)
+        end = run.end() if run else start
+        labelled = _labelled(text, start, end)
+        while (finding := _first(labelled, _token(text, start, end))) is not None:
             yield finding
             labelled, start = None, finding.end
-        start = max(start, run.end())
+        start = max(start, end)
 
 
 def _first(labelled: Finding | None, token: Finding | None) -> Finding | None:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import msgspec
@@ -9,6 +10,10 @@ import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
+from libs.contracts.state import RedactionPolicy
+from libs.redaction.redactor import Redactor
+
+_LAST_DEFENCE = Redactor(RedactionPolicy(skip=("phone", "card", "iban", "national_id")), tenant="", secret="")
 REPEAT_S = 10.0
 MAX_REMEMBERED = 1_000
 
@@ -64,7 +69,7 @@ def configure(service: str, *, level: str, stream: TextIO | None = None) -> None
     ]
     renderer = _renderer(out)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, _discreet, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=True,
@@ -78,6 +83,14 @@ def _naming(service: str) -> Any:
         return event
 
     return name
+
+
+def _discreet(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Mask addresses and credentials, which no log should hold: a library's message or an exception may quote them."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = _LAST_DEFENCE.text(value, name)
+    return event
 
 
 def _renderer(out: TextIO) -> Any:
@@ -98,6 +111,7 @@ def _route_standard_library(shared: list[Any], renderer: Any, level: str, out: T
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
+                _discreet,
                 renderer,
             ],
         )

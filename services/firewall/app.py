@@ -127,14 +127,24 @@ async def _api(app: web.Application, config: FirewallConfig) -> AsyncIterator[No
     redis, deadline_s = app[REDIS], config.redis_deadline_s
     sessions = RedisSessions(redis, deadline_s=deadline_s)
     marks = RedisMarks(redis, ttl_s=config.label_days * DAY_S, deadline_s=deadline_s)
-    app[LABELLING] = Labelling(sessions, marks, app[PUBLISHER], app[METRICS], epoch_ms)
+    app[LABELLING] = Labelling(
+        sessions,
+        marks,
+        _policies(app, config),
+        app[PUBLISHER],
+        app[METRICS],
+        now_ms=epoch_ms,
+        secret=config.internal_secret.reveal(),
+    )
     yield
 
 
+def _policies(app: web.Application, config: FirewallConfig) -> RedisPolicies:
+    return RedisPolicies(app[REDIS], deadline_s=config.redis_deadline_s, keep_s=config.policy_cache_s, clock_s=epoch_s)
+
+
 def _inspector(app: web.Application, config: FirewallConfig, deadline_s: float) -> Inspector:
-    policies = RedisPolicies(
-        app[REDIS], deadline_s=config.redis_deadline_s, keep_s=config.policy_cache_s, clock_s=epoch_s
-    )
+    policies = _policies(app, config)
     return Inspector(app[SCANNER], policies, app[METRICS], calibrated=app[CALIBRATED], deadline_s=deadline_s)
 
 

@@ -8,10 +8,11 @@ import msgspec
 from libs.contracts import topics
 from libs.contracts.events import VerdictLabelled, session_key
 from libs.contracts.state import FeedbackMark
+from libs.redaction.redactor import Redactor
 from services.firewall.domain import labels
 from services.firewall.domain.labels import LabelRequest
 from services.firewall.metrics import FirewallMetrics
-from services.firewall.ports import Events, Marks, Sessions, StoreUnavailableError
+from services.firewall.ports import Events, Marks, Policies, Sessions, StoreUnavailableError
 
 
 class UnknownRequestError(Exception):
@@ -34,13 +35,24 @@ class Labelling:
     Takes labels, the first of each subject.
 
     The order is claim, publish, settle. What fails in between leaves a claim that is not settled; the next label of the same
-    subject then publishes the claimed event again, and consumers drop the copy by its event id.
+    subject then publishes the claimed event again, and consumers drop the copy by its event id. A comment is text like any other:
+    nothing of it is kept before the tenant's redaction has seen it; *secret* keys its digests.
     """
 
     def __init__(
-        self, sessions: Sessions, marks: Marks, events: Events, metrics: FirewallMetrics, now_ms: Callable[[], int]
+        self,
+        sessions: Sessions,
+        marks: Marks,
+        policies: Policies,
+        events: Events,
+        metrics: FirewallMetrics,
+        *,
+        now_ms: Callable[[], int],
+        secret: str,
     ) -> None:
         self._sessions = sessions
+        self._policies = policies
+        self._secret = secret
         self._marks = marks
         self._events = events
         self._metrics = metrics
@@ -54,6 +66,7 @@ class Labelling:
         not be kept.
         """
         session_id = await self._session(asked, tenant)
+        asked = await self._discreet(asked, tenant)
         event = labels.event(asked, tenant=tenant, session_id=session_id, labeller=labeller, now_ms=self._now_ms())
         own = FeedbackMark(event=msgspec.json.encode(event).decode())
         found = await self._marks.claim(labels.mark_key(event), own)
@@ -68,6 +81,12 @@ class Labelling:
         if session_id is None and asked.session_id is None:
             raise UnknownRequestError
         return session_id or named
+
+    async def _discreet(self, asked: LabelRequest, tenant: str) -> LabelRequest:
+        if asked.comment is None:
+            return asked
+        redactor = Redactor(await self._policies.redaction_of(tenant), tenant=tenant, secret=self._secret)
+        return msgspec.structs.replace(asked, comment=redactor.text(asked.comment, "comment"))
 
     async def _repeated(self, event: VerdictLabelled, mark: FeedbackMark) -> Labelled:
         earlier = msgspec.json.decode(mark.event, type=VerdictLabelled)

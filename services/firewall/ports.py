@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine, RedactionPolicy
 from services.firewall.domain.evidence import Clues
 
 
@@ -14,10 +14,13 @@ class StoreUnavailableError(Exception):
 
 
 class Policies(Protocol):
-    """How tenants want prompts scanned."""
+    """What tenants want, the defaults where they said nothing; everything raises `StoreUnavailableError`."""
 
     async def of(self, tenant: str) -> FirewallPolicy:
-        """Return the tenant's policy, the default one where it has none; raises `StoreUnavailableError`."""
+        """Return how prompts are scanned."""
+
+    async def redaction_of(self, tenant: str) -> RedactionPolicy:
+        """Return what is taken out of texts before they are published."""
 
 
 class SecondReader(Protocol):

@@ -48,6 +48,21 @@ def test_an_exception_is_one_line(out):
     assert "ValueError: invalid literal" in line["exception"]
 
 
+def test_addresses_and_credentials_are_masked_wherever_they_come_from(out):
+    key = "sk-proj-Qm3kT8vZ1xRw5bNc7Lp2Jd9HsYg4Fa6E"
+    try:
+        int(f"jane@example.com, {key}")
+    except ValueError:
+        structlog.get_logger("x").exception("thing.failed", who="jane@example.com", offset=4111111111111111)
+    logging.getLogger("aiokafka").warning("refused %s", f"redis://app:{key}@cache:6379")
+    assert "jane@example.com" not in out.getvalue()
+    assert key not in out.getvalue()
+    first, second = lines(out)
+    assert ("[email]", 4111111111111111) == (first["who"], first["offset"])
+    assert first["exception"].endswith("'[email], [secret]'")
+    assert "refused redis://app:[secret]@cache:6379" == second["event"]
+
+
 def test_libraries_warn_in_the_same_form(out):
     logging.getLogger("aiokafka").warning("lost %s", "it")
     logging.getLogger("aiokafka").info("chatter")

@@ -7,7 +7,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 
 from libs.contracts.events import TranscriptRecorded, VerdictLabelled, VerdictReached
-from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine
+from libs.contracts.state import FeedbackMark, FirewallPolicy, Quarantine, RedactionPolicy
 from libs.kafka.ports import PublishError
 from libs.scanner.scanner import FakeScanner, ScannerError
 from libs.scanner.text import Segment
@@ -41,12 +41,16 @@ TRANSCRIPT = TranscriptRecorded(
 class FakePolicies:
     def __init__(self) -> None:
         self.policies: dict[str, FirewallPolicy] = {}
+        self.indiscreet: set[str] = set()
         self.down = False
 
     async def of(self, tenant: str) -> FirewallPolicy:
         if self.down:
             raise StoreUnavailableError("down")
         return self.policies.get(tenant, FirewallPolicy())
+
+    async def redaction_of(self, tenant: str) -> RedactionPolicy:
+        return RedactionPolicy(mode="off" if tenant in self.indiscreet else "mask")
 
 
 class FakeQuarantines:
@@ -134,7 +138,15 @@ class World:
         self.metrics = FirewallMetrics(self.registry)
         self.inspector = Inspector(self.scanner, self.policies, self.metrics, calibrated=CALIBRATED, deadline_s=1)
         self.sessions, self.marks, self.events = FakeSessions(), FakeMarks(), FakeEvents()
-        self.labelling = Labelling(self.sessions, self.marks, self.events, self.metrics, lambda: NOW_MS)
+        self.labelling = Labelling(
+            self.sessions,
+            self.marks,
+            self.policies,
+            self.events,
+            self.metrics,
+            now_ms=lambda: NOW_MS,
+            secret="between us",
+        )
 
     def counted(self, name: str, **labels: str) -> float:
         return self.registry.get_sample_value(f"firewall_{name}_total", labels) or 0.0

@@ -96,3 +96,12 @@ async def test_without_redis_nothing_is_taken(world: World):
     with pytest.raises(StoreUnavailableError):
         await label(world, request_id="r-1")
     assert [] == world.events.verdicts
+
+
+async def test_a_comment_is_kept_without_what_the_tenant_wants_taken_out(world: World):
+    comment = "ask eva@example.com"
+    labelled = await label(world, request_id="r-1", comment=comment)
+    assert "ask [email]" == labelled.event.comment
+    assert all(comment not in mark.event for mark in world.marks.marks.values())
+    world.policies.indiscreet.add("acme")
+    assert comment == (await label(world, session_id="s-1", comment=comment)).event.comment
