@@ -7,7 +7,7 @@ import msgspec
 
 from libs.contracts.state import FirewallPolicy
 from libs.scanner.scanner import ScannerError
-from libs.scanner.second_opinion_calibration import Calibration, position, probability
+from libs.scanner.second_opinion_calibration import READ_ROLES, Calibration, position, probability
 from libs.scanner.text import Segment
 from libs.scanner.verdict import Finding, Thresholds, Verdict, judge
 from services.firewall.domain import evidence
@@ -60,7 +60,9 @@ class Opinions:
         thresholds = self._inspector.thresholds(policy)
         first = await self._inspector.inspect((segment,), thresholds, origin=origin)
         alone = _opinion(first, thresholds, first_score=first.score)
-        return alone if self._second is None else await self._joint(self._second, alone, segment, policy)
+        if self._second is None or segment.role not in READ_ROLES:
+            return alone
+        return await self._joint(self._second, alone, segment, policy)
 
     async def _joint(self, second: Second, alone: Opinion, segment: Segment, policy: FirewallPolicy) -> Opinion:
         at = position(alone.first_score, self._inspector.thresholds(FirewallPolicy()).of(segment.role))

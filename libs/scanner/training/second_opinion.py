@@ -28,7 +28,7 @@ from libs.scanner.training.second_opinion_joint import Scores, joined
 from libs.scanner.training.synthesis import Amounts, synthesise
 
 MOST_TEXTS: Final = 13_500
-"""Texts embedded: at half a millisecond a token, more would take hours."""
+"""Texts embedded: at a third of a millisecond a token, more would take hours."""
 
 MOST_CHARS: Final = 8_192
 """Of one text: in use every window is read."""

@@ -18,8 +18,8 @@ on top is: {hidden} units on the mean vector of each span of {spans} tokens and 
 deciding. Of a text with more than {most} windows, those are read that the scanner finds most suspicious.
 
 Its log-odds H join the scanner's score by its position x in the scanner's own band (0 at flag, 1 at block):
-`{first:.3f} x + {second:.3f} H + {bias:+.3f}`. Texts below x = {worth:.2f} are not read. The joint score has bands of its own:
-block {block:.4f}, flag {flag:.4f}; tool results: block {tool_block:.4f}, flag {tool_flag:.4f}.
+`{first:.3f} x + {second:.3f} H {bias:+.3f}`. Texts below x = {worth:.2f} are not read. The joint score has bands of its own:
+block {block:.4f}, flag {flag:.4f}. What tools returned is not read: there the joint score found fewer attacks than the scanner alone.
 
 Rebuild it with `python -m libs.scanner.training.second_opinion --data DIR --out libs/scanner/data --cache DIR`: {texts} texts of the
 scanner's training data, {epochs} epochs, seed {seed}; embedding them takes about half an hour on one core.
@@ -53,17 +53,25 @@ def write(rows: Sequence[Row], figures: Figures, settings: Settings) -> str:
         worth=calibration.worth_reading,
         block=calibration.thresholds.default.block,
         flag=calibration.thresholds.default.flag,
-        tool_block=calibration.thresholds.of("tool").block,
-        tool_flag=calibration.thresholds.of("tool").flag,
         texts=len(rows),
         epochs=settings.epochs,
         seed=settings.seed,
     )
     reports = (figures.first, figures.second, figures.joint)
-    means = " | ".join(f"{report.mean_recall:.1%}" for report in reports)
+    means = " | ".join(f"{_mean_recall(report):.1%}" for report in reports)
     return "\n".join(
-        (head, *_table(reports, figures.read), f"| mean recall over families of attacks | | {means} | |", _TAIL)
+        (
+            head,
+            *_table(reports, figures.read),
+            f"| mean recall over families of attacks that are read | | {means} | |",
+            _TAIL,
+        )
     )
+
+
+def _mean_recall(report: Report) -> float:
+    recalls = [share.blocked for name, share in report.families.items() if name.endswith(": attack")]
+    return sum(recalls) / len(recalls)
 
 
 def _table(reports: tuple[Report, Report, Report], read: dict[str, float]) -> Iterator[str]:
@@ -72,5 +80,7 @@ def _table(reports: tuple[Report, Report, Report], read: dict[str, float]) -> It
     first = reports[0]
     for name in (*first.kinds, *first.families):
         shares = [{**report.kinds, **report.families}[name] for report in reports]
-        cells = " | ".join(f"{share.blocked:.1%} ({share.flagged:.1%})" for share in shares)
-        yield f"| {name} | {shares[0].rows} | {cells} | {f'{read[name]:.0%}' if name in read else ''} |"
+        cells = [f"{share.blocked:.1%} ({share.flagged:.1%})" for share in shares]
+        if "tool result" in name:
+            cells[-1] = "not read"
+        yield f"| {name} | {shares[0].rows} | {' | '.join(cells)} | {f'{read[name]:.0%}' if name in read else ''} |"

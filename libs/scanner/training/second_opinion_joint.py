@@ -1,4 +1,8 @@
-"""Joining the second opinion with the scanner's score: weights, bands, and what both do to sources that neither had seen."""
+"""
+Joining the second opinion with the scanner's score: weights, bands, and what both do to sources that neither had seen.
+
+What tools returned is left to the scanner (`READ_ROLES`): such rows have no part in the weights, and their joint figures are nobody's.
+"""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple, TypeAlias
@@ -46,11 +50,12 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 def joined(rows: Sequence[Row], scores: Scores) -> Figures:
     """Return weights, bands and figures."""
     measured = ~np.isnan(scores.first) & ~np.isnan(scores.second)
+    spoken = measured & np.array(["tool result" not in kind_of(row) for row in rows])
     first_report = report(rows, np.where(measured, scores.first, np.nan))
     positions = _positions(rows, scores.first, first_report.thresholds)
-    weights = _weights(rows, positions, scores.second, measured)
+    weights = _weights(rows, positions, scores.second, spoken)
     both = weights[0] * positions + weights[1] * scores.second + weights[2]
-    worth = _worth_reading(rows, positions, both, measured)
+    worth = _worth_reading(rows, positions, both, measured, spoken)
     reached = np.where(positions >= worth, both, UNREAD)
     joint_report = report(rows, np.where(measured, reached, np.nan))
     return Figures(
@@ -59,12 +64,12 @@ def joined(rows: Sequence[Row], scores: Scores) -> Figures:
             second=weights[1],
             bias=weights[2],
             worth_reading=worth,
-            thresholds=joint_report.thresholds,
+            thresholds=Thresholds(default=joint_report.thresholds.default),
         ),
         first=first_report,
         second=report(rows, np.where(measured, scores.second, np.nan)),
         joint=joint_report,
-        read=_read(rows, positions >= worth, measured),
+        read=_read(rows, positions >= worth, spoken),
     )
 
 
@@ -94,10 +99,10 @@ def _weights(rows: Sequence[Row], positions: Doubles, second: Doubles, measured:
     return tuple(map(float, weights))
 
 
-def _worth_reading(rows: Sequence[Row], positions: Doubles, both: Doubles, measured: Mask) -> float:
+def _worth_reading(rows: Sequence[Row], positions: Doubles, both: Doubles, measured: Mask, spoken: Mask) -> float:
     """Return the position under which hardly any attack lies that reading would flag; never one that is flagged unread."""
     flagged = report(rows, np.where(measured, both, np.nan)).thresholds.default.flag
-    attacks = measured & np.array([row.label == 1 for row in rows]) & (both >= log_odds(flagged))
+    attacks = spoken & np.array([row.label == 1 for row in rows]) & (both >= log_odds(flagged))
     return float(min(0.0, np.quantile(positions[attacks], LOST_ATTACKS)))
 
 

@@ -90,9 +90,9 @@ def test_an_attack_is_told_from_an_ordinary_text():
     assert opinion is not None
     assert opinion.read(ATTACK) > 0 > opinion.read(FILLER[:200])
     detector = Detector.bundled()
-    verdict = detector.scan_now([Segment(role="tool", text=ATTACK)], detector.thresholds)
-    joint = opinion.calibration.joint(position(verdict.score, detector.thresholds.of("tool")), opinion.read(ATTACK))
-    assert "block" == opinion.calibration.thresholds.of("tool").action(joint)
+    verdict = detector.scan_now([Segment(role="user", text=ATTACK)], detector.thresholds)
+    joint = opinion.calibration.joint(position(verdict.score, detector.thresholds.of("user")), opinion.read(ATTACK))
+    assert "block" == opinion.calibration.thresholds.of("user").action(joint)
 
 
 @with_weights

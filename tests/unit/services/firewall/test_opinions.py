@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from libs.contracts.state import FirewallPolicy
 from libs.scanner.scanner import ScannerError, ScannerTimeoutError
 from libs.scanner.second_opinion_calibration import Calibration
-from libs.scanner.text import Segment
+from libs.scanner.text import Role, Segment
 from libs.scanner.verdict import CLEAN, Band, Thresholds
 from services.firewall.domain.judgement import Opinion
 from services.firewall.opinions import Opinions, Second
@@ -37,6 +37,8 @@ class FakeReader:
 
 
 class Setting(World):
+    role: Role = "user"
+
     def __init__(self, answer: float | ScannerError) -> None:
         super().__init__(ANSWERS)
         self.reader = FakeReader(answer)
@@ -44,8 +46,7 @@ class Setting(World):
         self.opinions = Opinions(self.inspector, self.metrics, second)
 
     async def of(self, text: str, policy: FirewallPolicy | None = None) -> Opinion:
-        segment = Segment(role="tool", text=text)
-        return await self.opinions.of(segment, text, "tool_result", policy or FirewallPolicy())
+        return await self.opinions.of(Segment(role=self.role, text=text), text, "prompt", policy or FirewallPolicy())
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,15 @@ async def test_both_together_decide_about_a_text_in_doubt(text: str, answer: flo
     assert (opinion.weight > 0) == (action != "allow")
 
 
-async def test_what_is_raised_has_the_category_of_its_origin():
-    assert "indirect_injection" == (await Setting(9.0).of("doubtful")).verdict.category
+async def test_what_is_raised_has_the_category_of_its_role():
+    assert "prompt_injection" == (await Setting(9.0).of("doubtful")).verdict.category
+
+
+async def test_what_tools_returned_is_the_scanners_alone():
+    setting = Setting(-9.0)
+    setting.role = "tool"
+    assert FLAG == (await setting.of("flagged")).verdict
+    assert [] == setting.reader.texts
 
 
 @pytest.mark.parametrize("text", ["harmless", "encoded"])
