@@ -25,6 +25,7 @@ Strategy: TypeAlias = Literal[
 Label: TypeAlias = Literal["false_positive", "missed_attack", "correct"]
 ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates", "priors"]
 Stage: TypeAlias = Literal["live", "canary", "shadow"]
+LeakCategory: TypeAlias = Literal["secret_leak", "system_prompt_leak"]
 
 
 class SourceWeights(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,11 +167,21 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: int = 0
 
 
+class AnswerVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in the answer, counted by kind, never by value: it passed, passed redacted, or was blocked."""
+
+    action: Literal["flag", "redact", "block"]
+    category: LeakCategory
+    kinds: dict[str, int]
+    role: str = "assistant"
+
+
 class FirewallVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the scanner said; *error* means it could not say and the tenant's fail policy decided.
 
-    *scanner* is who said it: the gateway's own, or the firewall service; None where nobody scanned.
+    *scanner* is who said it: the gateway's own, or the firewall service; None where nobody scanned. *answer* is the other
+    side's: None where the answer was not looked at, or nothing was found in it.
     """
 
     action: Literal["allow", "flag", "block", "off", "error"]
@@ -179,6 +190,7 @@ class FirewallVerdict(msgspec.Struct, frozen=True, kw_only=True):
     role: str | None = None
     took_us: int = 0
     scanner: Literal["local", "remote"] | None = None
+    answer: AnswerVerdict | None = None
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):

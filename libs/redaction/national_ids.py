@@ -110,7 +110,7 @@ NATIONAL_IDS: Final = (
         is_valid=codicefiscale.is_valid,
     ),
     NationalId(digits=11, shape=_shape(r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}"), is_valid=cpf.is_valid),  # Brazil
-    NationalId(digits=12, shape=_shape(r"[2-9]\d{3}([ -])\d{4}\1\d{4}"), is_valid=_is_aadhaar),  # India
+    NationalId(digits=12, shape=_shape(r"(?<!\d{4}[ -])[2-9]\d{3}([ -])\d{4}\1\d{4}"), is_valid=_is_aadhaar),  # India
     NationalId(digits=12, shape=_shape(r"[2-9]\d{11}"), is_valid=_is_aadhaar, name=_named(_AADHAAR)),
     NationalId(
         digits=4, shape=_shape(r"[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]"), is_valid=pan.is_valid, has_capitals=True

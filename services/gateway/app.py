@@ -154,14 +154,13 @@ async def _firewall(app: web.Application, config: GatewayConfig) -> AsyncIterato
     app[METRICS].watch_scanner(lambda: scanner.waiting)
     degrade = app[METRICS].degrade
     local = LocalFirewall(scanner, thresholds, config.scan.deadline_s, degrade)
-    if config.firewall.url is None:
-        app[FIREWALL] = local
-        yield
-    else:
-        remote = _remote_firewall(config, config.firewall.url)
-        app[FIREWALL] = FallbackFirewall(remote, local, _firewall_breaker(config), time.monotonic, degrade)
-        yield
-        await remote.close()
+    replicas = {url: _remote_firewall(config, url) for url in config.firewall.url}
+    app[FIREWALL] = (
+        FallbackFirewall(replicas, local, _firewall_breaker(config), time.monotonic, degrade) if replicas else local
+    )
+    yield
+    for replica in replicas.values():
+        await replica.close()
     await asyncio.to_thread(scanner.close)
 
 

@@ -59,10 +59,12 @@ class Client:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("firewall"), policy=POLICY)
     # The deadline is a shared machine's: how soon a dead service is noticed does not depend on it.
-    stack.change("gateway", {"FIREWALL_URL": stack.url("firewall"), "FIREWALL_DEADLINE_S": "5"})
+    replica = stack.twin("firewall", ROLES="api")
+    addresses = f"{stack.url('firewall')},{stack.url(replica)}"
+    stack.change("gateway", {"FIREWALL_URL": addresses, "FIREWALL_DEADLINE_S": "5"})
     try:
         stack.start("valkey", "broker", "clickhouse", "provider")
-        stack.start(*SERVICES)
+        stack.start(*SERVICES, replica)
         yield stack
     finally:
         stack.stop_all()
@@ -160,7 +162,7 @@ def test_without_a_scanner_the_tenants_policy_decides(stack: Stack, broken: str)
 def test_a_dead_service_costs_no_request_and_no_protection(stack: Stack):
     client = Client(stack, "blocking")
     assert "remote" == client.verdict(client.ask(QUESTION))["scanner"]
-    with stack.without("firewall"):
+    with stack.without("firewall"), stack.without("firewall_2"):
         answers = [client.ask(QUESTION) for _ in range(20)]
         attack = client.ask(ATTACK)
         assert ({200}, 400) == ({answer.status_code for answer in answers}, attack.status_code)
@@ -175,6 +177,14 @@ def test_a_dead_service_costs_no_request_and_no_protection(stack: Stack):
         return client.verdict(client.ask(QUESTION))["scanner"] == "remote"
 
     wait_until(is_back, timeout_s=DEADLINE_S, what="the service to be asked again")
+
+
+def test_a_dead_replica_is_passed_over(stack: Stack):
+    client = Client(stack, "blocking")
+    with stack.without("firewall_2"):
+        answers = [client.ask(QUESTION) for _ in range(20)]
+        assert {200} == {answer.status_code for answer in answers}
+        assert ["remote"] * 3 == [client.verdict(answer)["scanner"] for answer in answers[-3:]]
 
 
 def test_a_tenant_disputes_a_block_and_that_is_kept_once(stack: Stack):
