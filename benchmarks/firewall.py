@@ -1,8 +1,10 @@
 """
-What a scan costs: time and memory of the scanner, and what it does to the event loop beside it.
+What a scan costs and finds: time and memory of the scanner, what it does to the event loop beside it, and its accuracy.
 
 `python -m benchmarks.firewall` prints one line per text length: p50 and p99 of one scan through the scanner's thread, the computing
-time of the same scan, and the longest stall of the event loop while scans ran back to back, against the same loop without scans.
+time of the same scan, the time of a plain one (tokens and model on the calling thread; nothing normalised, decoded or handed over), and
+the longest stall of the event loop while scans ran back to back, against the same loop without scans. Then it prints what the training
+measured on families of sources that the scoring models had not seen (`libs/scanner/data/evaluation.json`).
 On a busy machine the stalls are those of its other processes: `chrt -f 10 python -m benchmarks.firewall` keeps them out.
 """
 
@@ -15,9 +17,11 @@ from typing import Final
 
 import msgspec
 
+from libs.scanner.model import MODEL, bundled_model
 from libs.scanner.onnx_scanner import OnnxScanner
 from libs.scanner.text import Segment
 from libs.scanner.tokens import bundled_tokenizer
+from libs.scanner.training.evaluation import Report
 from libs.scanner.verdict import Thresholds
 
 LENGTHS: Final = (100, 500, 2_000, 10_000)
@@ -37,6 +41,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     p50_ms: float
     p99_ms: float
     computing_ms: float
+    plain_ms: float
     stall_p99_ms: float
     stall_max_ms: float
 
@@ -81,9 +86,21 @@ async def measure(scanner: OnnxScanner, thresholds: Thresholds, tokens: int) -> 
         p50_ms=quantile(took, 0.5),
         p99_ms=quantile(took, 0.99),
         computing_ms=quantile(computing, 0.5),
+        plain_ms=plain_ms(segments[0].text),
         stall_p99_ms=quantile(late, 0.99),
         stall_max_ms=late[-1],
     )
+
+
+def plain_ms(text: str) -> float:
+    """Return the median time of tokens and model alone, on this thread."""
+    tokenizer, model = bundled_tokenizer(), bundled_model()
+    took: list[float] = []
+    for _ in range(SCANS):
+        begun = time.perf_counter()
+        model.read(tokenizer.encode([text]))
+        took.append((time.perf_counter() - begun) * 1_000)
+    return quantile(sorted(took), 0.5)
 
 
 def quantile(ordered: list[float], share: float) -> float:
@@ -105,12 +122,22 @@ async def main() -> None:
         scanner.close()
     print(f"idle loop: stall p99 {quantile(idle, 0.99):.2f} ms, max {idle[-1]:.2f} ms")
     print(f"start {loaded_ms:.0f} ms, memory +{peak_mb() - before_mb:.0f} MB (libraries were loaded before)")
-    print("tokens     p50 ms   p99 ms   computing ms   loop stall p99 ms   max ms")
+    print("tokens     p50 ms   p99 ms   computing ms   plain ms   loop stall p99 ms   max ms")
     for line in lines:
         print(
-            f"{line.tokens:6d} {line.p50_ms:10.3f} {line.p99_ms:8.3f} {line.computing_ms:14.3f} "
+            f"{line.tokens:6d} {line.p50_ms:10.3f} {line.p99_ms:8.3f} {line.computing_ms:14.3f} {line.plain_ms:10.3f} "
             f"{line.stall_p99_ms:19.2f} {line.stall_max_ms:8.2f}"
         )
+    print_accuracy()
+
+
+def print_accuracy() -> None:
+    """Print the shares blocked, with 95 % intervals, of families that the scoring models had not seen."""
+    figures = msgspec.json.decode((MODEL.parent / "evaluation.json").read_bytes(), type=Report)
+    print(f"thresholds {msgspec.json.encode(figures.thresholds).decode()}")
+    print(f"mean recall over families of attacks {figures.mean_recall:.1%}")
+    for name, share in (*figures.kinds.items(), *figures.families.items()):
+        print(f"{name:46} {share.rows:6d} rows, blocked {share.blocked:6.1%} [{share.low:.1%}, {share.high:.1%}]")
 
 
 def peak_mb() -> float:

@@ -318,7 +318,8 @@ class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.la
     A tenant said whether the firewall was right about a request, or about a session. Topic `verdicts`.
 
     *event_id* is derived from (tenant, session, request): a subject has one label, and a retry is the same event. *labeller* is
-    the id of the key that said so; *request_id* None means the session as a whole.
+    the id of the key that said so; *request_id* None means the session as a whole. *text* is what was judged, where the tenant
+    sent it along and lets its prompts train the scanner: a blocked prompt is kept nowhere else.
     """
 
     event_id: str
@@ -329,6 +330,7 @@ class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.la
     request_id: str | None = None
     labeller: str | None = None
     comment: str | None = None
+    text: str | None = None
 
 
 class ControlChanged(msgspec.Struct, frozen=True, kw_only=True, tag="control.changed", tag_field="type"):

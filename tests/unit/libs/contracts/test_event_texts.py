@@ -14,7 +14,7 @@ WRITTEN_BY_CLIENTS = {
         *("requested_model", "user_id", "project_id", "session_name", "session_path", "properties"),
     },
     "TranscriptRecorded": {"request", "response"},
-    "VerdictLabelled": {"comment"},
+    "VerdictLabelled": {"comment", "text"},
 }
 OF_OPERATORS = {
     # The audit log of policies: what operators name and why they changed it.

@@ -56,7 +56,7 @@ class Client:
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     world = World({"evil": BLOCK})
-    app = new_app("firewall", max_body_bytes=4096, middlewares=[require_identity(SECRET)])
+    app = new_app("firewall", max_body_bytes=20_000, middlewares=[require_identity(SECRET)])
     app[INSPECTOR] = world.inspector
     app[LABELLING] = world.labelling
     add_routes(app)
@@ -122,7 +122,7 @@ async def test_no_verdict_is_never_an_allow(client: Client, error: Any, status: 
 
 async def test_a_stranger_is_refused_and_a_large_body_too(client: Client):
     assert 401 == (await client.scan({"input": "x"}, secret=b"guessed"))[0]
-    assert 413 == (await client.scan({"input": "x" * 5000}))[0]
+    assert 413 == (await client.scan({"input": "x" * 25_000}))[0]
 
 
 CHAT = {"messages": [{"role": "system", "content": "evil"}, {"role": "user", "content": "hi"}], "inputs": ["fine"]}
@@ -174,6 +174,8 @@ class TestFeedback:
             ({"label": "correct", "session_id": "s" * 257}, "session_id"),
             ({"label": "correct", "session_id": "s", "comment": "x" * 2001}, "comment"),
             ({"label": "correct", "session_id": "s", "comment": 5}, "comment"),
+            ({"label": "correct", "session_id": "s", "text": "x" * 16_001}, "text"),
+            ({"label": "correct", "session_id": "s", "text": "no consent"}, "text"),
         ],
     )
     async def test_a_wrong_body_names_its_field(self, client: Client, body: Any, param: str | None):
