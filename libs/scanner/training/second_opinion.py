@@ -19,13 +19,13 @@ from libs.scanner.training import second_opinion_card as card
 from libs.scanner.training import second_opinion_graph as graph
 from libs.scanner.training.corpus import Row, read
 from libs.scanner.training.documents import documents
-from libs.scanner.training.evaluation import unseen_log_odds
+from libs.scanner.training.evaluation import FOLDS, unseen_log_odds
 from libs.scanner.training.features import Indices, examples
 from libs.scanner.training.fit import Doubles, importances
 from libs.scanner.training.fit import Settings as ScannerSettings
 from libs.scanner.training.second_opinion_fit import Head, Settings, Spans, fit, log_odds
 from libs.scanner.training.second_opinion_joint import Scores, joined
-from libs.scanner.training.synthesis import Amounts, synthesise
+from libs.scanner.training.synthesis import synthesise
 
 MOST_TEXTS: Final = 13_500
 """Texts embedded: at a third of a millisecond a token, more would take hours."""
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         spans = embedded([row.text for row in rows], Encoder(options.weights), options.cache, done)
     with _told("second opinion", len(_families(rows))) as done:
         second = unseen(rows, spans, settings, done)
-    with _told("scanner", len({row.family for row in everything}) + 1) as done:
+    with _told("scanner", FOLDS + 1) as done:
         first = _first(everything, rows, done)
     figures = joined(rows, Scores(first=first, second=second))
     head = _trained(rows, spans, np.flatnonzero([row.learnable for row in rows]), settings)
@@ -141,7 +141,7 @@ def corpus(data: Path, seed: int) -> list[Row]:
     rows = read(data)
     passages = [row.text for row in rows if row.family == "p3" and len(row.text) >= _LEAST_PASSAGE_CHARS]
     rng = random.Random(seed)  # noqa: S311 nothing secret is drawn
-    return [*rows, *documents(rng), *synthesise(passages, rng, Amounts())]
+    return [*rows, *documents(rng), *synthesise(passages, rng)]
 
 
 def _parser() -> argparse.ArgumentParser:
