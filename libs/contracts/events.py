@@ -91,7 +91,8 @@ class DecisionInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     *snapshot_id* and *base_id* name the `WeightsPublished` that were used and, where the tenant's lay over it, the pool's;
     `day0` stands for the shipped benchmarks. *prices* are dollars per million tokens by candidate: fresh input, cached input,
     output. *shares* are the weights that a rule gives its targets, *default_model* is the one an operator configured and
-    *pinned* what the session was served before; *trial* says that the session is one of the canary share.
+    *pinned* what the session was served before; *trial* says that the session is one of the canary share. *task_by* is who told
+    the task: `client`, `structure`, `words`, or the version of the head that did.
     """
 
     snapshot_id: str
@@ -101,6 +102,7 @@ class DecisionInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     expected_output_tokens: int = 0
     pinned: str | None = None
     in_tool_loop: bool = False
+    task_by: str = ""
     trial: bool = False
     cost_weight: float = 0.0
     latency_weight: float = 0.0

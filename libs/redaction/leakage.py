@@ -108,7 +108,8 @@ class LeakHoldback:
 
     def _take(self, token: str, end: int) -> str:
         """Read one token; return what was handed on for it."""
-        self._forget(end)
+        if self._runs or self._leaking:
+            self._forget(end)
         if self._in_json and token[0] in '\\"':
             if token == _QUOTE:
                 self._last, self._runs, self._leaking = (), {}, set()
@@ -122,14 +123,8 @@ class LeakHoldback:
         return self._follow(word, end)
 
     def _follow(self, word: str, end: int) -> str:
-        words, size = self._prompt.words, len(word)
-        runs = {
-            place + 1: _Run(run.start, run.letters + size)
-            for place, run in self._runs.items()
-            if place < len(words) and words[place] == word
-        }
-        copies = {place for place, run in runs.items() if run.letters >= LEAST_LETTERS}
-        if copies:
+        runs = self._longer(word) if self._runs else {}
+        if copies := {place for place, run in runs.items() if run.letters >= LEAST_LETTERS}:
             out = self._release(min(runs[place].start for place in copies))
             self._runs, self._leaking, self._released = {}, copies, end
             self.found[SYSTEM_PROMPT] += 1
@@ -138,6 +133,14 @@ class LeakHoldback:
             runs.setdefault(place, _Run(end, sum(map(len, self._last))))
         self._runs = runs
         return ""
+
+    def _longer(self, word: str) -> dict[int, _Run]:
+        words, size = self._prompt.words, len(word)
+        return {
+            place + 1: _Run(run.start, run.letters + size)
+            for place, run in self._runs.items()
+            if place < len(words) and words[place] == word
+        }
 
     def _next(self, places: set[int], word: str) -> set[int]:
         words = self._prompt.words

@@ -193,7 +193,7 @@ def _passwords(text: str, start: int) -> Iterator[Finding]:
     for found in PASSWORDS.finditer(text, max(0, start - CONTEXT)):
         group = "url" if found["url"] is not None else "field"
         begin, end = found.span(group)
-        if begin >= start and not _PLAIN_PASSWORD.fullmatch(found[group]):
+        if begin >= start and not _PLAIN_PASSWORD.fullmatch(found[group]) and "[redacted:" not in found[group]:
             yield Finding(start=begin, end=end, kind="connection_string")
 
 
@@ -231,8 +231,9 @@ def _open_tokens(text: str, findings: list[Finding], start: int) -> Iterator[int
 
 def _open_password(text: str, start: int) -> int:
     opened = [len(text)]
+    begin = max(0, len(text) - CONTEXT, text.rfind(" ") - 1)  # No space but the one after the semicolon.
     for opening, pattern in (("://", OPEN_URL), (";", OPEN_FIELD)):
-        at = text.rfind(opening, max(0, len(text) - CONTEXT))
+        at = text.rfind(opening, begin)
         found = None if at < 0 else pattern.match(text, at)
         opened += () if found is None else (max(start, found.start(1)),)
     return min(opened)

@@ -178,6 +178,7 @@ def _decided(
             expected_output_tokens=request.expected_output_tokens,
             pinned=request.pinned,
             in_tool_loop=request.in_tool_loop,
+            task_by=request.task_by,
         ),
     )
 

@@ -10,6 +10,7 @@ from libs.contracts import topics
 from libs.contracts.events import VerdictLabelled, session_key
 from libs.contracts.state import FeedbackMark
 from libs.redaction.redactor import Redactor
+from libs.redaction.sessions import SessionNames
 from services.firewall.domain import labels
 from services.firewall.domain.labels import LabelRequest
 from services.firewall.metrics import FirewallMetrics
@@ -58,6 +59,7 @@ class Labelling:
         self._sessions = sessions
         self._policies = policies
         self._secret = secret
+        self._names = SessionNames(secret)
         self._marks = marks
         self._events = events
         self._metrics = metrics
@@ -81,7 +83,7 @@ class Labelling:
         return await self._repeated(event, found)
 
     async def _session(self, asked: LabelRequest, tenant: str) -> str:
-        named = asked.session_id or asked.request_id or ""
+        named = self._names.of(tenant, asked.session_id or asked.request_id or "")
         session_id = await self._sessions.of_alias(tenant, named)
         if session_id is None and asked.session_id is None:
             raise UnknownRequestError

@@ -15,7 +15,9 @@ from libs.kafka.publisher import JournaledPublisher
 from libs.kafka.sender import KafkaSender
 from libs.providers.catalogue import Catalogue
 from libs.providers.loading import load_catalogue
+from libs.redaction.sessions import SessionNames
 from libs.routing.priors import Priors, day0, load_priors
+from libs.routing.shapes import load_head
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.lifecycle import Listener, listen_tcp
@@ -230,9 +232,10 @@ async def _pipeline(app: web.Application, config: GatewayConfig) -> AsyncIterato
         hot_state=app[HOT_STATE],
         weights=app[WEIGHTS],
         protection=Protection(app[FIREWALL], metrics.degrade),
-        router=Router(app[CATALOGUE]),
+        router=Router(app[CATALOGUE], load_head()),
         attempts=Attempts(app[UPSTREAM], breaker, clock, settings),
         settlement=Settlement(app[HOT_STATE], publication, metrics, clock, defer),
+        sessions=SessionNames(secret),
         clock=clock,
         draw=random.Random().random,  # noqa: S311 - spreads cached variants, guards nothing
     )

@@ -3,14 +3,17 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from libs.contracts.events import Decision, Status
 from libs.contracts.http import REQUEST_ID
 from libs.contracts.state import CachedAnswer
 from libs.providers.overrides import priced
+from libs.redaction.sessions import SessionNames
 from services.gateway.domain.accounting import BYTES_PER_TOKEN, estimated_usage
 from services.gateway.domain.assembly import as_stream
+from services.gateway.domain.caller import Caller
 from services.gateway.domain.errors import RefusedError
 from services.gateway.domain.guard import AnswerGuard, guard_of, refuse_leak
 from services.gateway.domain.limits import rate_limit, refuse_excess
@@ -49,6 +52,7 @@ class ChatPipeline:
         router: Router,
         attempts: Attempts,
         settlement: Settlement,
+        sessions: SessionNames,
         clock: Clock,
         draw: Callable[[], float],
     ) -> None:
@@ -59,6 +63,7 @@ class ChatPipeline:
         self._router = router
         self._attempts = attempts
         self._settlement = settlement
+        self._sessions = sessions
         self._clock = clock
         self._draw = draw
 
@@ -101,7 +106,7 @@ class ChatPipeline:
             return refusal_answer(ours, _headers(trace))
 
     async def _serve(self, trace: Trace, call: ChatCall) -> Answer | StreamedAnswer:
-        prepared = trace.prepared = prepare(trace.caller, call.headers, call.body, self._draw())
+        prepared = trace.prepared = self._prepared(trace.caller, call)
         trace.cache = "miss" if prepared.caches else "off"
         trace.laps.parse_us = self._lap_us(trace.started_ns)
         found = await self._look_up(trace, prepared)
@@ -111,6 +116,15 @@ class ChatPipeline:
         await self._scan(trace, prepared)
         decision = trace.decision = await self._decide(trace, prepared)
         return await self._forward(trace, prepared, decision)
+
+    def _prepared(self, caller: Caller, call: ChatCall) -> Prepared:
+        prepared = prepare(caller, call.headers, call.body, self._draw())
+        given = prepared.session.session_id
+        name = self._sessions.of(caller.tenant, given)
+        if name == given:
+            return prepared
+        session = msgspec.structs.replace(prepared.session, session_id=name)
+        return msgspec.structs.replace(prepared, session=session)
 
     async def _look_up(self, trace: Trace, prepared: Prepared) -> Found:
         begin_ns = self._clock.monotonic_ns()
@@ -149,11 +163,12 @@ class ChatPipeline:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
         weights = await self._weights.of(policy.tenant, consume=policy.consume)
-        trace.task = self._router.task_of(trace.caller, prepared)
+        told = self._router.task_of(trace.caller, prepared)
+        trace.task = told.task
         decision = self._router.decide(
             trace.caller,
             prepared,
-            trace.task,
+            told,
             weights,
             session=trace.session_state,
             unavailable=self._attempts.unavailable(),

@@ -44,6 +44,7 @@ MADE_BY_US = {
         "shadowed",
         "snapshot_id",
         "base_id",
+        "task_by",
         "pinned",
         "endpoint",
         "error",
