@@ -59,6 +59,7 @@ PLANS: Final = (
     Plan("attacks_tongues", 1, texts=4_000),
     Plan("ordinary", 0, texts=9_000, carried=3_000),
     Plan("ordinary_chat", 0, texts=12_000, carried=2_000),
+    Plan("ordinary_code", 0, texts=8_000),
 )
 
 RECORDS: Final = 2_000

@@ -12,6 +12,9 @@ from libs.contracts.state import MAX_SESSION_ID_CHARS
 MAX_COMMENT_CHARS: Final = 2_000
 MAX_TEXT_CHARS: Final = 16_000
 
+_REQUEST_ID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""As the gateway makes them; with a session beside it nothing else would keep other texts out of the log."""
+
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SESSION_ID_CHARS)]
 
 _EVENT_IDS: Final = uuid.UUID("9a0d0e52-6f3c-4a0b-8a5d-0f9b2c7f6c3e")
@@ -31,7 +34,7 @@ class LabelRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     label: Label
-    request_id: Annotated[Identifier, msgspec.Meta(pattern="^(?!chatcmpl-)")] | None = None
+    request_id: Annotated[str, msgspec.Meta(pattern=_REQUEST_ID)] | None = None
     session_id: Identifier | None = None
     comment: Annotated[str, msgspec.Meta(max_length=MAX_COMMENT_CHARS)] | None = None
     text: Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)] | None = None

@@ -1,6 +1,7 @@
 """The grammars write both kinds of text, every slot filled, the same texts for the same seed."""
 
 import random
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ def seeded(seed: int) -> random.Random:
 
 
 FEW = (Plan("attacks", 1, texts=60, carried=60), Plan("ordinary", 0, texts=60))
+SLOT = re.compile(r"\{\w+\}")
 PASSAGES = ["A long passage about the harbour of Lisbon and the ships that call there every morning in May."]
 
 
@@ -20,7 +22,7 @@ PASSAGES = ["A long passage about the harbour of Lisbon and the ships that call 
 def test_every_slot_of_a_grammar_is_filled(name: str):
     rng, grammar = seeded(1), Grammar.read(name)
     texts = [grammar.write(rng) for _ in range(2_000)]
-    assert [] == [text for text in texts if "{" in text.replace("}}]} SYSTEM:", "") or not text]
+    assert [] == [text for text in texts if SLOT.search(text) or not text]
     assert 400 < len(set(texts))
 
 

@@ -16,7 +16,7 @@ from libs.redaction.secrets import find, redact
 from services.gateway.pipeline.exchange import Answer, StreamedAnswer
 from services.gateway.ports import UpstreamBrokenError
 from tests.unit.libs.redaction.test_holdback import CUTS, pieces
-from tests.unit.libs.redaction.test_leakage import GONE, SECOND
+from tests.unit.libs.redaction.test_leakage import ANSWERS, GONE, SECOND
 from tests.unit.libs.redaction.test_leakage import PROMPT as SYSTEM
 from tests.unit.libs.redaction.test_secrets import BASE64, TEXTS
 from tests.unit.services.gateway.fakes import World, bytes_of, caller, completion, error_of, sse, streamed, whole
@@ -326,6 +326,17 @@ def test_a_stream_shows_the_redaction_of_its_whole_however_it_is_cut(
     sent = asyncio.run(ask(world_of("redact"), *cut(sse(*pieces(said, cuts)), sizes)))
     assert {0: redact(said, find(said))} == texts_of(sent)
     assert sent.endswith(DONE)
+
+
+@given(st.lists(TEXTS | ANSWERS | st.sampled_from(["canary-7f3", "a9b"]), max_size=4).map("".join), CUTS)
+def test_with_every_filter_a_stream_shows_what_the_whole_does(text: str, cuts: list[int]):
+    policy = {"output_categories": ("secret_leak", "system_prompt_leak"), "canaries": ("canary-7f3a9b",)}
+    messages = [{"role": "developer", "content": SYSTEM}, {"role": "user", "content": "hi"}]
+    world = world_of("redact", **policy)
+    world.upstream.script["a"] = [whole(text)]
+    shown = content_of(asyncio.run(world.ask(messages=messages)))
+    assert SECOND not in shown
+    assert {0: shown} == texts_of(asyncio.run(ask(world, *sse(*pieces(text, cuts)), messages=messages)))
 
 
 @given(TEXTS.map(lambda text: text + BASE64), CUTS)
