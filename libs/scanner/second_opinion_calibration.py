@@ -41,6 +41,12 @@ def position(score: float, band: Band) -> float:
     return (log_odds(score) - log_odds(band.flag)) / reach
 
 
+def score_at(place: float, band: Band) -> float:
+    """Return the score that lies at *place* in *band*: the inverse of `position`."""
+    low, high = log_odds(band.flag), log_odds(band.block)
+    return probability(low + place * (high - low))
+
+
 def log_odds(chance: float) -> float:
     """Return the log-odds of a probability, finite even where it is certain."""
     kept = min(max(chance, _CERTAIN), 1 - _CERTAIN)

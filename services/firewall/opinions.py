@@ -7,9 +7,9 @@ import msgspec
 
 from libs.contracts.state import FirewallPolicy
 from libs.scanner.scanner import ScannerError
-from libs.scanner.second_opinion_calibration import READ_ROLES, Calibration, position, probability
+from libs.scanner.second_opinion_calibration import READ_ROLES, Calibration, position, probability, score_at
 from libs.scanner.text import Segment
-from libs.scanner.verdict import Finding, Thresholds, Verdict, judge
+from libs.scanner.verdict import Band, Finding, Thresholds, Verdict, judge
 from services.firewall.domain import evidence
 from services.firewall.domain.exchange import Origin
 from services.firewall.domain.judgement import Opinion, change
@@ -65,14 +65,15 @@ class Opinions:
         return await self._joint(self._second, alone, segment, policy)
 
     async def _joint(self, second: Second, alone: Opinion, segment: Segment, policy: FirewallPolicy) -> Opinion:
-        at = position(alone.first_score, self._inspector.thresholds(FirewallPolicy()).of(segment.role))
+        calibrated = self._inspector.thresholds(FirewallPolicy()).of(segment.role)
+        at = position(alone.first_score, calibrated)
         if at < second.calibration.worth_reading or alone.verdict.category == "encoded_injection":
             return self._counted("unread", alone)
         try:
             log_odds = await second.reader.read(segment.text, second.deadline_s)
         except ScannerError as error:
             return self._counted(type(error).__name__, alone)
-        thresholds = second.calibration.thresholds.limited(policy.flag_threshold, policy.block_threshold)
+        thresholds = _limited(second.calibration.thresholds, policy, calibrated)
         finding = Finding(role=segment.role, score=second.calibration.joint(at, log_odds))
         verdict = judge([finding], thresholds, lambda _: ())
         joint = _opinion(verdict, thresholds, first_score=alone.first_score, second_score=probability(log_odds))
@@ -81,6 +82,13 @@ class Opinions:
     def _counted(self, outcome: str, opinion: Opinion) -> Opinion:
         self._metrics.second_opinions.labels(outcome).inc()
         return opinion
+
+
+def _limited(joint: Thresholds, policy: FirewallPolicy, calibrated: Band) -> Thresholds:
+    """Return the joint bands with the tenant's own limits, which are scores of the scanner, moved to where they mean the same."""
+    limits = (policy.flag_threshold, policy.block_threshold)
+    flag, block = (None if limit is None else score_at(position(limit, calibrated), joint.default) for limit in limits)
+    return joint.limited(flag, block)
 
 
 def _opinion(

@@ -17,7 +17,7 @@ DEADLINE_S = 60.0
 QUARANTINE_S = 25
 PROCESSES = ("router", "gateway", "firewall")
 # What the gateway lets pass, for this tenant alone nothing is sure enough to be blocked at once.
-LENIENT = {"mode": "block", "flag_threshold": 0.3, "block_threshold": 0.99999}
+LENIENT = {"mode": "block", "block_threshold": 0.99999}
 TENANTS: dict[str, dict[str, Any]] = {
     "lenient": LENIENT,
     "bystander": LENIENT,
@@ -120,10 +120,7 @@ def test_hints_that_passed_one_by_one_block_their_session_until_it_expires_and_n
     namesake.session_id = hostile.session_id
     assert namesake.is_free()
     wait_until(hostile.is_free, timeout_s=DEADLINE_S, what="the quarantine to expire")
-    # What was held against it once is in its history for good, and is not held against it again.
     assert 200 == hostile.hop().status_code
-    settled(stack, hostile)
-    assert hostile.is_free()
 
 
 def test_an_operator_lets_a_session_go_on(stack: Stack, hostile: Session):
@@ -153,14 +150,6 @@ def test_a_deep_scan_that_is_killed_does_it_all_the_same(stack: Stack):
         return len(flagged) == len(sessions)
 
     wait_until(all_flagged, timeout_s=DEADLINE_S, what="the flags")
-
-
-def settled(stack: Stack, session: Session) -> None:
-    """Return when the deep scan has read all that *session* said: a later session of its tenant is known by then."""
-    later = Session(stack.url(), "flagging")
-    later.session_id = session.session_id
-    assert 200 == later.hop(SUREST).status_code
-    wait_until(later.is_flagged, timeout_s=DEADLINE_S, what="the deep scan")
 
 
 def release(stack: Stack, session: Session) -> dict[str, Any]:

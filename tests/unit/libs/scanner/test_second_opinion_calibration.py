@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.scanner.second_opinion_calibration import Calibration, log_odds, position, probability
+from libs.scanner.second_opinion_calibration import Calibration, log_odds, position, probability, score_at
 from libs.scanner.verdict import Band, Thresholds
 
 BAND = Band(flag=0.5, block=0.9)
@@ -29,6 +29,11 @@ def test_a_band_without_width_knows_only_its_two_sides(score: float):
 def test_positions_keep_the_order_of_scores(one: float, other: float):
     low, high = sorted((one, other))
     assert position(low, BAND) <= position(high, BAND)
+
+
+@given(st.floats(-3, 3))
+def test_the_score_at_a_place_lies_there(place: float):
+    assert place == pytest.approx(position(score_at(place, BAND), BAND))
 
 
 @given(odds)

@@ -10,7 +10,7 @@ from libs.scanner.text import Role, Segment
 from libs.scanner.verdict import CLEAN, Band, Thresholds
 from services.firewall.domain.judgement import Opinion
 from services.firewall.opinions import Opinions, Second
-from tests.unit.services.firewall.fakes import BLOCK, FLAG, World
+from tests.unit.services.firewall.fakes import BLOCK, CALIBRATED, FLAG, World
 
 CALIBRATION = Calibration(
     first=2.0, second=1.0, bias=0.0, worth_reading=-0.5, thresholds=Thresholds(default=Band(flag=0.6, block=0.9))
@@ -95,8 +95,10 @@ async def test_without_an_answer_the_scanners_opinion_stands():
     assert 1 == setting.counted("second_opinions", outcome="ScannerTimeoutError")
 
 
-async def test_the_tenants_own_limits_hold_for_the_joint_score_too():
-    assert "block" == (await Setting(0.9).of("doubtful", FirewallPolicy(block_threshold=0.5))).verdict.action
+async def test_a_tenants_own_limit_means_the_same_in_the_joint_score():
+    at_the_flag_limit = FirewallPolicy(block_threshold=CALIBRATED.default.flag)
+    assert "block" == (await Setting(0.9).of("doubtful", at_the_flag_limit)).verdict.action
+    assert "allow" == (await Setting(0.5).of("doubtful", at_the_flag_limit)).verdict.action
 
 
 async def test_a_repeated_text_is_read_once():
