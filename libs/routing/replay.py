@@ -150,7 +150,9 @@ def _weights(
     benchmarks = day0(priors, models, now_ms=0)
     for name in (inputs.snapshot_id, inputs.base_id):
         if name is not None and _is_day0(name) and name != benchmarks.event_id:
-            raise UnreplayableError(f"benchmarks {name} are not those at hand, {benchmarks.event_id}")
+            raise UnreplayableError(
+                f"weights {name} are of another table of benchmarks than the one at hand, {benchmarks.event_id}"
+            )
     own = _snapshot(inputs.snapshot_id, snapshots)
     if own is not None and own.scope == POOL:
         return effective(None, own, benchmarks)

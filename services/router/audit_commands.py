@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import msgspec
 
 from libs.contracts.events import SourceWeights
 from libs.providers.loading import CatalogueError, load_catalogue
-from libs.routing.priors import load_priors
+from libs.routing.priors import Priors, load_priors
 from libs.routing.replay import Past
+from libs.routing.tables import TableError, read_table
 from libs.runtime import config as configuration
 from libs.runtime.config import ConfigError
 from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
@@ -36,12 +38,16 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
     environment = os.environ if env is None else env
     try:
         config = configuration.load(AuditConfig, env=environment)
-        past = Past(priors=load_priors(), models=load_catalogue(config.providers_file, environment).models)
+        past = Past(priors=_table(arguments), models=load_catalogue(config.providers_file, environment).models)
         return asyncio.run(_run(arguments, config, past))
-    except (CatalogueError, ConfigError, RefusedError) as error:
+    except (CatalogueError, ConfigError, OSError, RefusedError, TableError) as error:
         return _fail(str(error), EXIT_USAGE)
     except DecisionLogUnavailableError as error:
         return _fail(f"the decision log does not answer: {error}", EXIT_FAILED)
+
+
+def _table(arguments: argparse.Namespace) -> Priors:
+    return load_priors() if arguments.benchmarks is None else read_table(arguments.benchmarks.read_bytes())
 
 
 async def _run(arguments: argparse.Namespace, config: AuditConfig, past: Past) -> int:
@@ -169,4 +175,6 @@ def _parser() -> argparse.ArgumentParser:
     other.add_argument("--exploration-floor", type=float, help="least probability of each candidate")
     other.add_argument("--source-weights", help='as in {"session": 0.5, "auto": 0.3, "manual": 0.1, "benchmark": 0.1}')
     other.add_argument("--precision", type=float, default=0.05, help="score points (0.05)")
+    for command in (replay, other):
+        command.add_argument("--benchmarks", type=Path, help="the Day-0 table (JSON) of then (the one that ships)")
     return parser
