@@ -62,8 +62,9 @@ bench: setup ## hot-path figures: CPU per request and added latency, as ratios a
 bench-firewall: setup ## the scanner: latency by length, accuracy on families of sources it never saw, loop stalls
 	@$(PY) -m benchmarks.firewall
 
-bench-learning: setup ## learning on recorded outcomes, as a share of the gap between blind and best choice
+bench-learning: setup ## learning on recorded outcomes, simulated and served, as a share of the gap between blind and best choice
 	@$(PY) -m benchmarks.learning
+	@$(PY) -m benchmarks.learning --served
 
 bench-feedback: setup ## how soon a rating changes decisions
 	@$(PY) -m benchmarks.feedback_latency

@@ -28,27 +28,34 @@ class PlatformFailedError(Exception):
 @asynccontextmanager
 async def platform(world: World, arms: Iterable[Arm], *, data: Path, cost_weight: float) -> AsyncIterator[str]:
     """Yield the base URL of a platform that serves *world* to the tenants of *arms*; everything of it lies under *data*."""
-    settings = _settings(data)
+    settings = free_settings(data)
     files = {
-        "PROVIDERS_FILE": _write(data / "providers.toml", _catalogue(world, settings.provider_port)),
-        "BOOTSTRAP_FILE": _write(data / "bootstrap.toml", _tenants(arms, cost_weight)),
-        "RECORDED": _write(data / "outcomes.jsonl", _outcomes(world)),
+        "PROVIDERS_FILE": write(data / "providers.toml", _catalogue(world, settings.provider_port)),
+        "BOOTSTRAP_FILE": write(data / "bootstrap.toml", _tenants(arms, cost_weight)),
+        "RECORDED": write(data / "outcomes.jsonl", _outcomes(world)),
     }
+    async with running(settings, files):
+        yield settings.base_url
+
+
+@asynccontextmanager
+async def running(settings: StackSettings, environment: Mapping[str, str]) -> AsyncIterator[None]:
+    """Run the embedded stack, told *environment*, until the block ends; raises `PlatformFailedError`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.local", "--plain", "--data", str(data)),
-        env={**os.environ, **_ports(settings), **files},
+        *(sys.executable, "-m", "deploy.local", "--plain", "--data", str(settings.data)),
+        env={**os.environ, **_ports(settings), **environment},
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
-        await _ready(process, settings, data)
-        yield settings.base_url
+        await _ready(process, settings)
+        yield
     finally:
         if process.returncode is None:
             process.terminate()
             await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
 
 
-async def _ready(process: asyncio.subprocess.Process, settings: StackSettings, data: Path) -> None:
+async def _ready(process: asyncio.subprocess.Process, settings: StackSettings) -> None:
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as client,
         asyncio.timeout(START_TIMEOUT_S),
@@ -61,11 +68,12 @@ async def _ready(process: asyncio.subprocess.Process, settings: StackSettings, d
             except aiohttp.ClientError:
                 await asyncio.sleep(0.1)
     raise PlatformFailedError(
-        f"the platform ended with exit code {process.returncode}; its logs are in {data / 'logs'}"
+        f"the platform ended with exit code {process.returncode}; its logs are in {settings.logs}"
     )
 
 
-def _settings(data: Path) -> StackSettings:
+def free_settings(data: Path) -> StackSettings:
+    """Return settings with free ports and everything under *data*, which is made."""
     data.mkdir(parents=True, exist_ok=True)
     ports = [name for name in StackSettings.__struct_fields__ if name.endswith("_port")]
     free = dict(zip(ports, _free_ports(len(ports)), strict=True))
@@ -84,7 +92,8 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def _write(path: Path, content: bytes) -> str:
+def write(path: Path, content: bytes) -> str:
+    """Write *content*; return the absolute path."""
     path.write_bytes(content)
     return str(path.resolve())
 

@@ -1,97 +1,100 @@
 """
-Does the choice get better from one rating per session? `python -m benchmarks.learning`.
+Measures learning on recorded outcomes: `python -m benchmarks.learning` (`--quick` for a glance, `--served` through the services).
 
-Replays recorded agentic outcomes with their real costs for simulated tenants and prints the share of the gap between random
-choice (0) and the best model of each tenant and task (1), cost included, as sessions go by.
+Simulated tenants send sessions, rate some of them, and are routed by the services' own functions. A score of 0 is random
+choice, 1 the best model of each tenant and task, cost included. Needs the outcome data: see `benchmarks.learning.world`.
 """
 
 import argparse
+import shlex
 import sys
-from collections.abc import Callable
+from pathlib import Path
 
-import numpy as np
+import msgspec
+from rich.progress import Progress
 
-from benchmarks.learning.simulation import (
-    Choose,
-    Learner,
-    Settings,
-    always,
-    at_random,
-    benchmarks_only,
-    ours,
-    run,
+from benchmarks.learning import plots, served_report
+from benchmarks.learning.report import markdown
+from benchmarks.learning.runs import WORLDS, play, world_of
+from benchmarks.learning.scenarios import QUICK, SCENARIOS
+from benchmarks.learning.served import compare
+from benchmarks.learning.world import data_dir
+
+NEEDED = (
+    "openhands_index.parquet",
+    "openhands_models.csv",
+    "bfcl_2024_08.parquet",
+    "zeroeval.parquet",
+    "priors_long.csv",
 )
-from benchmarks.learning.world import World, data_dir, draw_tenant, load_world
-from libs.contracts.state import RoutingPolicy
-from libs.routing.operations import Operations, pooled_operations
-from libs.routing.pool import fit, pooled
-from libs.routing.priors import blended_price
-from libs.routing.statistics import Evidence, faded
-
-WINDOWS = ((0, 5), (5, 20), (20, 40), (40, 150), (150, 300))
-POOL_TENANTS = 40
-POOL_SESSIONS = 100
+SEEDS = 5
+SERVED_TENANTS, SERVED_ROUNDS, QUICK_ROUNDS = 10, 30, 5
 
 
 def main() -> int:
-    """Print one row per policy."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tenants", type=int, default=16)
-    parser.add_argument("--cost-weight", type=float, default=0.1, help="score points lost per dollar of an attempt")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pool", action="store_true", help="also start new tenants from a pool (a minute more)")
-    arguments = parser.parse_args()
-    data = data_dir()
-    if not (data / "openhands_index.parquet").exists():
-        print(f"{data} holds no openhands_index.parquet: set FLOOPY_BENCH_DATA", file=sys.stderr)
-        return 1
-    world = load_world(data)
-    policy = RoutingPolicy(cost_weight=arguments.cost_weight)
-    smooth = RoutingPolicy(cost_weight=arguments.cost_weight, ramp="smooth")
-    frozen = Settings(policy=policy, learns=False)
-    dearest = max(world.models, key=lambda name: blended_price(world.models[name]) or 0.0)
+    """Play every scenario in every world with every seed; print and write what came of it."""
+    arguments = _arguments()
+    missing = [name for name in NEEDED if not (data_dir() / name).exists()]
+    if missing:
+        print(f"skipped: {data_dir()} holds no {', '.join(missing)}; set FLOOPY_BENCH_DATA", file=sys.stderr)
+        return 0
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    command = shlex.join(["python", "-m", "benchmarks.learning", *sys.argv[1:]])
+    return _served(arguments, command) if arguments.served else _simulated(arguments, command)
 
-    def show(label: str, settings: Settings, choose: Callable[[np.random.Generator], Choose]) -> None:
-        rows = [_play(world, settings, choose, arguments.seed, number) for number in range(arguments.tenants)]
-        print(f"{label:<34}" + "".join(f"{np.mean([row[a:b] for row in rows]):>10.3f}" for a, b in WINDOWS), flush=True)
 
-    print(f"{'sessions':<34}" + "".join(f"{f'{a}-{b}':>10}" for a, b in WINDOWS))
-    show("random", frozen, at_random)
-    show(f"always {dearest}", frozen, lambda _rng: always(dearest))
-    show("Day 0 only", frozen, lambda _rng: benchmarks_only)
-    show("learning, alone", Settings(policy=policy), lambda _rng: ours)
-    show("learning, alone, smooth ramp", Settings(policy=smooth), lambda _rng: ours)
-    if arguments.pool:
-        show("learning, from a pool", _from_pool(world, smooth), lambda _rng: ours)
+def _simulated(arguments: argparse.Namespace, command: str) -> int:
+    results = play(
+        arguments.worlds,
+        arguments.scenarios or (QUICK if arguments.quick else tuple(SCENARIOS)),
+        1 if arguments.quick else arguments.seeds,
+        workers=arguments.workers,
+        cost_weight=arguments.cost_weight,
+    )
+    text = markdown(results, command)
+    print(text)
+    _write(arguments.out / "learning.json", results)
+    (arguments.out / "learning.md").write_text(text, encoding="utf-8")
+    print(plots.drawn(results, arguments.out))
     return 0
 
 
-def _play(
-    world: World, settings: Settings, choose: Callable[[np.random.Generator], Choose], seed: int, number: int
-) -> list[float]:
-    rng = np.random.default_rng([seed, number])
-    learner = Learner(world, draw_tenant(world, f"t{number}", rng), settings)
-    return run(learner, choose(rng), WINDOWS[-1][1], rng)
+def _served(arguments: argparse.Namespace, command: str) -> int:
+    texts, figures, lost = [], {}, 0
+    rounds = QUICK_ROUNDS if arguments.quick else arguments.rounds
+    with Progress() as progress:
+        bar = progress.add_task("served rounds", total=rounds * len(arguments.worlds))
+        for name in arguments.worlds:
+            world = world_of(name, arguments.cost_weight)
+            found = compare(
+                world, tenants=arguments.tenants, rounds=rounds, seed=1, advanced=lambda: progress.advance(bar)
+            )
+            texts.append(served_report.markdown(name, found, command))
+            figures[name] = {"rows": served_report.rows(found), "lost": found.lost, "hops": found.hops}
+            lost += sum(found.lost.values())
+    print("\n".join(texts))
+    _write(arguments.out / "served.json", figures)
+    (arguments.out / "served.md").write_text("\n".join(texts), encoding="utf-8")
+    return 1 if lost else 0
 
 
-def _from_pool(world: World, policy: RoutingPolicy) -> Settings:
-    """Return the settings of a tenant that starts from what others know together after their first sessions."""
-    ratings: dict[str, dict[str, Evidence]] = {task: {} for task in world.scores}
-    charges: dict[str, dict[str, dict[str, Operations]]] = {task: {} for task in world.scores}
-    for number in range(POOL_TENANTS):
-        rng = np.random.default_rng([999, number])
-        tenant = draw_tenant(world, f"p{number}", rng)
-        learner = Learner(world, tenant, Settings(policy=policy))
-        run(learner, ours, POOL_SESSIONS, rng)
-        for task in tenant.items:
-            own = [(cell, moments) for cell, moments in learner.cells.items() if cell.task == task]
-            ratings[task][tenant.name] = faded(own, learner.day, policy.half_life_days)
-            charges[task][tenant.name] = learner.operations[task]
-    return Settings(
-        policy=policy,
-        pool=fit({task: pooled(found) for task, found in ratings.items()}, world.priors, world.models),
-        charged={task: pooled_operations(found) for task, found in charges.items()},
-    )
+def _write(path: Path, figures: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=1))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="four policies and one seed")
+    parser.add_argument("--served", action="store_true", help="through the running services, beside the simulation")
+    parser.add_argument("--tenants", type=int, default=SERVED_TENANTS, help="with --served, in either arm")
+    parser.add_argument("--rounds", type=int, default=SERVED_ROUNDS, help="with --served: sessions of each tenant")
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--worlds", nargs="+", choices=sorted(WORLDS), default=sorted(WORLDS))
+    parser.add_argument("--scenarios", nargs="+", choices=sorted(SCENARIOS), default=())
+    parser.add_argument("--cost-weight", type=float, help="utility lost per dollar (default: the world's own)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path(".data") / "learning", help="where JSON and Markdown go")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

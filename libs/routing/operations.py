@@ -5,113 +5,88 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from libs.contracts.events import ModelEstimates, Usage
-from libs.providers.catalogue import Model, cost_micro_usd
-from libs.routing.pool import MIN_TENANTS
-
-PSEUDO_REQUESTS = (
-    2.0  # Requests' worth of the list price in a model's expected cost: models differ tenfold in wordiness.
-)
 
 
 class Operations(msgspec.Struct, frozen=True, kw_only=True):
     """
     Sums over requests to one model on one task; failed attempts count in *errors* only.
 
-    The token buckets, *cost_micro_usd* and *latency_ms* add up over the *requests* that were served.
+    The token buckets, *cost_micro_usd* and *latency_ms* add up over the *requests* that were served. A tenant's own sums are
+    whole numbers; in the pool a tenant may count for a fraction.
     """
 
-    requests: int = 0
-    errors: int = 0
-    fresh_input: int = 0
-    cache_read: int = 0
-    cache_write: int = 0
-    output: int = 0
-    reasoning: int = 0
-    cost_micro_usd: int = 0
-    latency_ms: int = 0
+    requests: float = 0
+    errors: float = 0
+    fresh_input: float = 0
+    cache_read: float = 0
+    cache_write: float = 0
+    output: float = 0
+    reasoning: float = 0
+    cost_micro_usd: float = 0
+    latency_ms: float = 0
+
+    @property
+    def attempts(self) -> float:
+        """Return how often the model was called, with and without success."""
+        return self.requests + self.errors
+
+
+NONE = Operations()
 
 
 def with_operations(
     estimates: Mapping[str, ModelEstimates],
     operations: Mapping[str, Operations],
-    models: Mapping[str, Model],
     *,
     others: Mapping[str, Operations] | None = None,
+    costs: Mapping[str, float] | None = None,
 ) -> dict[str, ModelEstimates]:
     """
-    Return *estimates* with expected cost, latency and error rate, from the tenant's *operations* and those of *others*.
+    Return *estimates* with expected cost, latency and error rate.
 
-    A model the tenant has not called costs what its average request would by the model's price list, times how much more than
-    listed others were charged on average: so that a model called on long prompts does not look dear beside one that was not.
+    *costs* are micro-dollars by model (`expected_costs`). Latency and error rate are those of the tenant's *operations*, of a
+    model it has not called those of *others*.
     """
-    pool = others or {}
-    average = _average(operations.values()) or _average(pool.values())
-    elsewhere = _average(pool.values())
+    pool, expected = others or {}, costs or {}
     return {
-        model: _with(
-            item,
-            models[model],
-            operations.get(model, Operations()),
-            pool.get(model, Operations()),
-            (average, elsewhere),
-        )
+        model: _with(item, operations.get(model, NONE), pool.get(model, NONE), expected.get(model))
         for model, item in estimates.items()
     }
 
 
-def pooled_operations(contributions: Mapping[str, Mapping[str, Operations]]) -> dict[str, Operations]:
-    """Return the sums over tenants (tenant → model → sums) of the models that enough tenants have called."""
-    by_model: dict[str, list[Operations]] = {}
-    for operations in contributions.values():
-        for model, seen in operations.items():
-            if seen.requests:
-                by_model.setdefault(model, []).append(seen)
-    return {model: _sum(found) for model, found in sorted(by_model.items()) if len(found) >= MIN_TENANTS}
-
-
-def _with(
-    item: ModelEstimates, model: Model, own: Operations, pool: Operations, averages: tuple[Usage | None, Usage | None]
-) -> ModelEstimates:
-    heard = own if own.requests else pool
-    tried = own if own.requests + own.errors else pool
-    attempts = tried.requests + tried.errors
-    return msgspec.structs.replace(
-        item,
-        latency_ms=heard.latency_ms / heard.requests if heard.requests else None,
-        cost_micro_usd=_expected_cost(model, own, pool, *averages),
-        error_rate=tried.errors / attempts if attempts else None,
-    )
-
-
-def _expected_cost(
-    model: Model, own: Operations, pool: Operations, average: Usage | None, elsewhere: Usage | None
-) -> float | None:
-    if model.price is None or average is None:
-        return own.cost_micro_usd / own.requests if own.requests else None
-    listed = float(cost_micro_usd(model.price, average))
-    if elsewhere is not None:
-        listed_elsewhere = cost_micro_usd(model.price, elsewhere)
-        listed *= _blend(listed_elsewhere, pool) / listed_elsewhere if listed_elsewhere else 1.0
-    return _blend(listed, own)
-
-
-def _blend(expected: float, seen: Operations) -> float:
-    return (PSEUDO_REQUESTS * expected + seen.cost_micro_usd) / (PSEUDO_REQUESTS + seen.requests)
-
-
-def _average(operations: Iterable[Operations]) -> Usage | None:
-    total = _sum(operations)
+def average_usage(operations: Iterable[Operations]) -> Usage | None:
+    """Return the average request of those served, None where there is none."""
+    total = summed(operations)
     if not total.requests:
         return None
     return Usage(
-        fresh_input=total.fresh_input // total.requests,
-        cache_read=total.cache_read // total.requests,
-        cache_write=total.cache_write // total.requests,
-        output=total.output // total.requests,
-        reasoning=total.reasoning // total.requests,
+        fresh_input=int(total.fresh_input // total.requests),
+        cache_read=int(total.cache_read // total.requests),
+        cache_write=int(total.cache_write // total.requests),
+        output=int(total.output // total.requests),
+        reasoning=int(total.reasoning // total.requests),
     )
 
 
-def _sum(operations: Iterable[Operations]) -> Operations:
-    found = list(operations)
-    return Operations(**{name: sum(getattr(seen, name) for seen in found) for name in Operations.__struct_fields__})
+def summed(operations: Iterable[Operations]) -> Operations:
+    """Return the sum, field by field."""
+    columns = zip(*map(msgspec.structs.astuple, operations), strict=True)
+    return Operations(
+        **{name: sum(column) for name, column in zip(Operations.__struct_fields__, columns, strict=False)}
+    )
+
+
+def scaled(operations: Operations, share: float) -> Operations:
+    """Return *operations* as if only *share* of them had been seen."""
+    return Operations(**{name: share * getattr(operations, name) for name in Operations.__struct_fields__})
+
+
+def _with(item: ModelEstimates, own: Operations, pool: Operations, cost: float | None) -> ModelEstimates:
+    heard = own if own.requests else pool
+    tried = own if own.attempts else pool
+    return msgspec.structs.replace(
+        item,
+        latency_ms=heard.latency_ms / heard.requests if heard.requests else None,
+        cost_micro_usd=own.cost_micro_usd / own.requests if cost is None and own.requests else cost,
+        error_rate=tried.errors / tried.attempts if tried.attempts else None,
+    )

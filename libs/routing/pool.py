@@ -1,196 +1,196 @@
 """The shared pool: what many tenants know together, with no tenant able to dominate it or to be read out of it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from libs.contracts.events import Usage
 from libs.providers.catalogue import Model
-from libs.routing.priors import Priors, prior_of
-from libs.routing.statistics import SOURCES, Evidence, FeedbackSource, Sums
+from libs.routing.costs import Ratio, pooled_ratios
+from libs.routing.day0_belief import day0_belief
+from libs.routing.mixed import Floats, Learned, Prior, Seen, learn
+from libs.routing.pooled_cells import PooledCell, PooledTask, cap_of, enough, enough_callers, pooled
+from libs.routing.priors import Priors
+from libs.routing.statistics import SOURCES
 
-MAX_SHARE = 0.20  # Of a cell's weight that one tenant may have.
-MIN_TENANTS = 5
-MIN_SESSIONS = 25.0
-TRIMMED = 0.10  # Of the tenants at either end, by their mean: a tenth of hostile raters moves nothing.
-PSEUDO_EFFECT = 10.0  # Sessions' worth of the benchmark in a model's effect over all tasks.
-PSEUDO_LEVEL = 5.0  # Sessions' worth of the common level in a task's.
-ROUNDS = 6  # Of alternating between levels and effects; they settle to three digits in four.
+__all__ = ["Heard", "Pool", "PooledCell", "PooledTask", "fit", "pooled"]
 
+Flags = NDArray[np.bool_]
+Counts = NDArray[np.int_]
 
-class PooledCell(msgspec.Struct, frozen=True, kw_only=True):
-    """
-    What all tenants know of one model by one source, after trimming and capping.
-
-    *tenants* and *sessions* count what came in. A tenant whose own mean lies in [*low*, *high*] is part of *sums*, with a
-    weight of at most *cap*.
-    """
-
-    tenants: int
-    sessions: float
-    sums: Sums
-    cap: float
-    low: float
-    high: float
-
-    @property
-    def published(self) -> bool:
-        """Say whether enough tenants and sessions stand behind the cell for it to leave the pool."""
-        return self.tenants >= MIN_TENANTS and self.sessions >= MIN_SESSIONS
-
-    def without(self, own: Sums) -> Sums:
-        """Return the sums less the share of a tenant that contributed *own*."""
-        if own.n <= 0 or not self.low <= own.mean <= self.high:
-            return self.sums
-        share = min(1.0, self.cap / own.n)
-        return Sums(
-            n=max(0.0, self.sums.n - share * own.n),
-            sum_x=max(0.0, self.sums.sum_x - share * own.sum_x),
-            sum_xx=max(0.0, self.sums.sum_xx - share * own.sum_xx),
-        )
+LEVEL_VARIANCE = 0.1  # How far the scores of one source on one task may lie off the benchmark's level together.
+ROUNDS = 6  # Of learning how tasks resemble each other.
+PSEUDO_MODELS = 8.0  # Models' worth of the belief that no two tasks resemble each other more than others.
 
 
-class PooledTask(msgspec.Struct, frozen=True, kw_only=True):
-    """The cells of one task: source → model → cell, also those too small to be published."""
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What the pool heard of a model on one task: *precision*, and *pull*, its product with the surplus over the benchmark."""
 
-    cells: dict[str, dict[str, PooledCell]] = {}
-
-    def cell(self, source: FeedbackSource, model: str) -> PooledCell | None:
-        """Return the cell if it may be used, else None: the caller backs off to the model's effect."""
-        found = self.cells.get(source, {}).get(model)
-        return found if found is not None and found.published else None
+    precision: float
+    pull: float
 
 
 class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """
     The pool as estimates use it.
 
-    *levels* (source → task) and *effects* (source → model, on top of the benchmark's difference) are the additive fit.
+    *levels* (source → task) are what a source's scores lie above the benchmark's level, *heard* (task → model) what is left.
+    *similarity* (task → task) is how qualities of one model go together. *trust* is how far benchmarks have proved to exaggerate
+    (below 0) or to play down, with the variance of that. *ratios* are what charges lie off the price list, and *usage* the
+    average request, by task. *tasks* is what they are made from and stays with the aggregator.
     """
 
     tasks: dict[str, PooledTask] = {}
     levels: dict[str, dict[str, float]] = {}
-    effects: dict[str, dict[str, float]] = {}
-
-
-def pooled(contributions: Mapping[str, Evidence]) -> PooledTask:
-    """Return the cells of one task from tenant → evidence of those that contribute."""
-    gathered: dict[FeedbackSource, dict[str, list[Sums]]] = {source: {} for source in SOURCES}
-    for _, evidence in sorted(contributions.items()):
-        for (model, source), sums in evidence.items():
-            if sums.n > 0:
-                gathered[source].setdefault(model, []).append(sums)
-    return PooledTask(
-        cells={
-            source: {model: _cell(parts) for model, parts in sorted(by_model.items())}
-            for source, by_model in gathered.items()
-            if by_model
-        }
-    )
+    heard: dict[str, dict[str, Heard]] = {}
+    similarity: dict[str, dict[str, float]] = {}
+    trust: float = 0.0
+    trust_variance: float | None = None
+    ratios: dict[str, dict[str, Ratio]] = {}
+    usage: dict[str, Usage] = {}
 
 
 def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Model]) -> Pool:
     """
-    Return the pool with its additive fit: `mean = level of the task + benchmark difference + effect of the model`.
+    Return the pool with its mixed model fitted.
 
-    Tasks and models that too few tenants or sessions speak for get neither level nor effect.
+    A cell that too few tenants or sessions stand behind is only heard together with the model's others of that kind; tasks,
+    models and sources that too few speak for at all stay as if nobody had spoken.
     """
-    differences = {task: benchmark_differences(priors, models.values(), task) for task in tasks}
-    levels: dict[str, dict[str, float]] = {}
-    effects: dict[str, dict[str, float]] = {}
-    for source in SOURCES:
-        cells = {task: _known(found.cells.get(source, {}), models) for task, found in tasks.items()}
-        levels[source], effects[source] = _additive(cells, differences)
-    return Pool(tasks=dict(tasks), levels=levels, effects=effects)
-
-
-def benchmark_differences(priors: Priors, models: Iterable[Model], task: str) -> dict[str, float]:
-    """Return how much better than the mean model benchmarks hold each model to be on *task*."""
-    means = {model.id: prior_of(priors, model, task).mean for model in models}
-    middle = sum(means.values()) / len(means) if means else 0.0
-    return {model: mean - middle for model, mean in means.items()}
-
-
-def _known(cells: Mapping[str, PooledCell], models: Mapping[str, Model]) -> dict[str, PooledCell]:
-    return {model: cell for model, cell in cells.items() if model in models}
-
-
-def _cell(parts: list[Sums]) -> PooledCell:
-    kept = _trimmed(parts)
-    cap = _cap([sums.n for sums in kept])
-    shares = [min(1.0, cap / sums.n) for sums in kept]
-    return PooledCell(
-        tenants=len(parts),
-        sessions=sum(sums.n for sums in parts),
-        sums=Sums(
-            n=sum(share * sums.n for share, sums in zip(shares, kept, strict=True)),
-            sum_x=sum(share * sums.sum_x for share, sums in zip(shares, kept, strict=True)),
-            sum_xx=sum(share * sums.sum_xx for share, sums in zip(shares, kept, strict=True)),
-        ),
-        cap=cap,
-        low=min(sums.mean for sums in kept),
-        high=max(sums.mean for sums in kept),
+    known = _audible(dict(sorted(tasks.items())), list(models))
+    usage = {
+        task: found.usage for task, found in known.items() if found.usage and enough_callers([found], found.charged)
+    }
+    charges = Pool(tasks=known, ratios=pooled_ratios(known, usage, models), usage=usage)
+    known = {task: found for task, found in known.items() if found.cells}
+    if not known:
+        return charges
+    prior = day0_belief(tuple(known), priors, models.values(), level_variance=LEVEL_VARIANCE)
+    usable = _backed_off(prior, *_seen(known, list(models)))
+    prior = _adapted(prior, usable)
+    learned = learn(prior, usable)
+    return msgspec.structs.replace(
+        charges,
+        levels={
+            source: {
+                task: float(level) for task, level in zip(known, levels, strict=True) if source in known[task].cells
+            }
+            for source, levels in zip(SOURCES, learned.levels, strict=True)
+        },
+        heard=_heard(usable, prior, learned, list(known), list(models)),
+        similarity={
+            task: dict(zip(known, map(float, row), strict=True))
+            for task, row in zip(known, prior.similarity, strict=True)
+        },
+        trust=learned.trust,
+        trust_variance=learned.trust_variance,
     )
 
 
-def _trimmed(parts: list[Sums]) -> list[Sums]:
-    """Drop the same number of tenants at both ends; ties with the last one kept go back in, so that bounds decide alone."""
-    ordered = sorted(parts, key=lambda sums: sums.mean)
-    cut = int(TRIMMED * len(ordered))
-    low, high = ordered[cut].mean, ordered[len(ordered) - 1 - cut].mean
-    return [sums for sums in ordered if low <= sums.mean <= high]
+def _audible(tasks: dict[str, PooledTask], models: list[str]) -> dict[str, PooledTask]:
+    """
+    Return *tasks* less each source that too few speak by on that task, counting the cells that will be used.
+
+    A source that leaves may take a cell below what is enough, so that another source has to leave: until nothing changes. A
+    task of which nothing is left goes too.
+    """
+    while True:
+        together = set(_together(tasks, models))
+        usable = {task: {m for m in models if m in together or m in found.published} for task, found in tasks.items()}
+        kept = {
+            task: found.by_sources([source for source in found.cells if found.is_loud(source, usable[task])])
+            for task, found in tasks.items()
+        }
+        if kept == tasks:
+            return {task: found for task, found in kept.items() if found != PooledTask()}
+        tasks = kept
 
 
-def _cap(weights: list[float]) -> float:
-    """Return the greatest weight that is at most `MAX_SHARE` of the total once all are cut to it."""
-    descending = sorted(weights, reverse=True)
-    rest = sum(descending)
-    for capped, weight in enumerate(descending):
-        cap = MAX_SHARE * rest / (1.0 - MAX_SHARE * capped) if MAX_SHARE * capped < 1.0 else weight
-        if cap >= weight or capped + 1 >= MIN_TENANTS:
-            return max(cap, weight)
-        rest -= weight
-    return descending[-1]
+def _together(tasks: Mapping[str, PooledTask], models: list[str]) -> list[str]:
+    """Return the models that have enough behind their unpublished cells taken together."""
+    return [m for m in models if enough([found for found in tasks.values() if m not in found.published], [m])]
 
 
-def _additive(
-    cells: Mapping[str, Mapping[str, PooledCell]], differences: Mapping[str, Mapping[str, float]]
-) -> tuple[dict[str, float], dict[str, float]]:
-    heard = [task for task, found in cells.items() if _enough(found.values())]
-    by_model: dict[str, list[tuple[str, PooledCell]]] = {}
-    for task in heard:
-        for model, cell in cells[task].items():
-            by_model.setdefault(model, []).append((task, cell))
-    by_model = {model: found for model, found in by_model.items() if _enough(cell for _, cell in found)}
-    levels = dict.fromkeys(heard, 0.0)
-    effects = dict.fromkeys(by_model, 0.0)
+def _seen(tasks: Mapping[str, PooledTask], models: list[str]) -> tuple[Seen, Flags]:
+    """Return the cells that may be used, no tenant with more than its share, and which of them only together with others."""
+    shape = (len(SOURCES), len(tasks), len(models))
+    means, precision, tenants = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=int)
+    merged = np.zeros(shape, dtype=bool)
+    together = set(_together(tasks, models))
+    for s, source in enumerate(SOURCES):
+        for t, found in enumerate(tasks.values()):
+            for m, model in enumerate(models):
+                cell, apart = found.cells.get(source, {}).get(model), model in found.published
+                if cell is not None and (apart or model in together):
+                    means[s, t, m], precision[s, t, m] = cell.sums.mean, cell.precision(source)
+                    tenants[s, t, m], merged[s, t, m] = cell.tenants, not apart
+    return Seen(means=means, precision=_shared(precision, tenants, merged)), merged
+
+
+def _shared(precision: Floats, tenants: Counts, merged: Flags) -> Floats:
+    """
+    Return *precision* (S × T × M) with no tenant's part in it above its share of what is heard together.
+
+    Together are heard: a source on a task, whose level it is; the sources on a model's published task; and all merged cells
+    of a model.
+    """
+    each = precision / np.maximum(tenants, 1)
+    sources, count, models = precision.shape
+    for s, t in np.ndindex(sources, count):
+        _cut(each[s, t], tenants[s, t])
+    for t, m in np.ndindex(count, models):
+        if not merged[:, t, m].any():
+            _cut(each[:, t, m], tenants[:, t, m])
+    for m in range(models):
+        _cut(each[:, :, m], tenants[:, :, m] * merged[:, :, m])
+    return np.asarray(each * tenants)
+
+
+def _cut(each: Floats, tenants: Counts) -> None:
+    """Cut *each* tenant's weight to what it may have, in place; where there is no tenant there is nothing to cut."""
+    there = tenants > 0
+    cap = cap_of(zip(each[there].tolist(), tenants[there].tolist(), strict=True))
+    each[there] = np.minimum(each[there], cap)
+
+
+def _backed_off(prior: Prior, seen: Seen, together: Flags) -> Seen:
+    """Return *seen* with every cell that may only be used *together* replaced by what the model's such cells say."""
+    if not together.any():
+        return seen
+    merged = seen.precision * together
+    first = learn(prior, seen)
+    expected = prior.means + first.trust * prior.standing + first.levels[:, :, None]
+    weight = merged.sum(axis=(0, 1))
+    surplus = (merged * (seen.means - expected)).sum(axis=(0, 1)) / np.where(weight > 0, weight, 1.0)
+    means = np.where(merged > 0, expected + surplus, seen.means)
+    return Seen(means=means, precision=seen.precision)
+
+
+def _adapted(prior: Prior, seen: Seen) -> Prior:
+    """Return *prior* with the similarity of tasks learned from the models: a few rounds of expectation-maximisation."""
+    start, doubt = prior.similarity, prior.doubt
     for _ in range(ROUNDS):
-        levels = _levels(cells, differences, effects, heard)
-        for model, found in by_model.items():
-            surplus = sum(c.sums.sum_x - c.sums.n * (levels[task] + differences[task][model]) for task, c in found)
-            effects[model] = surplus / (sum(c.sums.n for _, c in found) + PSEUDO_EFFECT)
-    return levels, effects
+        learned = learn(prior, seen)
+        spread = learned.covariance + learned.qualities.T[:, :, None] * learned.qualities.T[:, None, :]
+        total = (spread / doubt[:, None, None]).sum(axis=0)
+        similarity = (PSEUDO_MODELS * start + total) / (PSEUDO_MODELS + len(doubt))
+        prior = msgspec.structs.replace(prior, similarity=similarity)
+    return prior
 
 
-def _levels(
-    cells: Mapping[str, Mapping[str, PooledCell]],
-    differences: Mapping[str, Mapping[str, float]],
-    effects: Mapping[str, float],
-    heard: list[str],
-) -> dict[str, float]:
-    surplus = {
-        task: sum(
-            cell.sums.sum_x - cell.sums.n * (differences[task][model] + effects.get(model, 0.0))
-            for model, cell in cells[task].items()
-        )
-        for task in heard
+def _heard(
+    seen: Seen, prior: Prior, learned: Learned, tasks: list[str], models: list[str]
+) -> dict[str, dict[str, Heard]]:
+    expected = prior.means + learned.trust * prior.standing + learned.levels[:, :, None]
+    precision = seen.precision.sum(axis=0)
+    pull = (seen.precision * (seen.means - expected)).sum(axis=0)
+    return {
+        task: {
+            model: Heard(precision=float(precision[t, m]), pull=float(pull[t, m]))
+            for m, model in enumerate(models)
+            if precision[t, m] > 0
+        }
+        for t, task in enumerate(tasks)
     }
-    weight = {task: sum(cell.sums.n for cell in cells[task].values()) for task in heard}
-    total = sum(weight.values())
-    common = sum(surplus.values()) / total if total > 0 else 0.0
-    return {task: (surplus[task] + PSEUDO_LEVEL * common) / (weight[task] + PSEUDO_LEVEL) for task in heard}
-
-
-def _enough(cells: Iterable[PooledCell]) -> bool:
-    found = list(cells)
-    tenants = max((cell.tenants for cell in found), default=0)
-    return tenants >= MIN_TENANTS and sum(cell.sessions for cell in found) >= MIN_SESSIONS

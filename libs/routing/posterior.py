@@ -1,29 +1,44 @@
 """Shrinkage from benchmark to pool to tenant: what a tenant may believe of each model on one task."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from typing import TypeAlias
 
 import msgspec
+import numpy as np
 
 from libs.contracts.events import Estimate, ModelEstimates
 from libs.contracts.state import TenantPolicy
 from libs.providers.catalogue import Model
-from libs.routing.pool import PSEUDO_EFFECT, Pool, PooledCell, benchmark_differences
-from libs.routing.priors import VARIANCE, Priors, prior_of
-from libs.routing.statistics import SOURCES, Cell, Evidence, FeedbackSource, Moments, Sums, faded
+from libs.routing.day0_belief import MODEL_VARIANCE, TASK_VARIANCE, compound, day0_belief
+from libs.routing.mixed import Floats, Learned, Prior, Seen, learn, shrunk_covariance
+from libs.routing.pool import Pool
+from libs.routing.priors import Priors
+from libs.routing.statistics import SOURCES, Cell, Evidence, Moments, Sums, faded
+from libs.routing.variances import estimated_variances
 
-PSEUDO_PRIOR = 6.0  # Sessions' worth of the prior in the pool's mean.
-TENANT_VARIANCE = 1 / 40  # Of one session's noise: how much tenants really differ on a model.
-NOISE: dict[FeedbackSource, float] = {"session": 0.08, "auto": 0.22, "manual": 0.20}  # Variance of one session's score.
-PSEUDO_NOISE = 20.0  # Sessions' worth of `NOISE` in the noise estimated from the data.
-LEVEL_VARIANCE = 0.02  # How far a rater's harshness may move all models of a task together.
+OWN_MODEL_VARIANCE = 0.001  # Of how much better a model is for this tenant than for others, on all of its tasks alike.
+OWN_TASK_VARIANCE = 0.004  # The same on one task.
+SOURCE_VARIANCE = 0.002  # Of how much better one source sees a model than the others do.
+LEVEL_VARIANCE = 0.05  # How far a rater's harshness may move all models of a task together.
+PSEUDO_NOISE = 20.0  # Sessions' worth of the usual noise in the noise estimated from the data.
 
 
-class _Belief(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed before the tenant's own data, resting on *others* sessions of other tenants."""
+_Own: TypeAlias = Mapping[str, Evidence]
 
-    mean: float
-    variance: float
-    others: float
+
+class _Before(msgspec.Struct, frozen=True, kw_only=True):
+    """Prior of the tenant's model, the pool's *levels* (sources × tasks), and *sessions* of others behind it (tasks × models)."""
+
+    prior: Prior
+    levels: Floats
+    sessions: Floats
+
+
+class _After(msgspec.Struct, frozen=True, kw_only=True):
+    """The tenant's own scores, and what they teach."""
+
+    seen: Seen
+    learned: Learned
 
 
 def estimate(
@@ -45,25 +60,29 @@ def estimate(
     column is the prior as the pool has updated it; a source has estimates of all models as soon as the tenant has evidence of
     any, so that they can be compared.
     """
+    by_task: dict[str, dict[Cell, Moments]] = {task: dict(cells)}
+    for cell, moments in (elsewhere or {}).items():
+        by_task.setdefault(cell.task, {})[cell] = moments
+    return estimates(by_task, pool, priors, models, policy=policy, now_day=now_day)[task]
+
+
+def estimates(
+    cells: Mapping[str, Mapping[Cell, Moments]],
+    pool: Pool,
+    priors: Priors,
+    models: Mapping[str, Model],
+    *,
+    policy: TenantPolicy,
+    now_day: int,
+) -> dict[str, dict[str, ModelEstimates]]:
+    """Return what `estimate` returns for each task of *cells*, at the price of one."""
     half_life = policy.routing.half_life_days
-    own = faded(cells.items(), now_day, half_life)
-    base = _Base(pool=pool if policy.consume else Pool(), priors=priors, models=models)
-    shared = own if policy.contribute and policy.consume else {}
-    expected = {source: _expected(task, source, base) for source in SOURCES}
-    others = _by_task(elsewhere or {}, now_day, half_life)
-    columns = {
-        source: _column(source, _moved(expected[source], source, base, others), own, shared) for source in SOURCES
-    }
-    benchmark = _beliefs("session", NOISE["session"], expected["session"], shared)
-    return {
-        model: ModelEstimates(
-            benchmark=Estimate(mean=_clip(belief.mean), variance=belief.variance, samples=belief.others),
-            session=columns["session"].get(model),
-            auto=columns["auto"].get(model),
-            manual=columns["manual"].get(model),
-        )
-        for model, belief in benchmark.items()
-    }
+    own = {task: faded(found.items(), now_day, half_life) for task, found in cells.items()}
+    known = pool if policy.consume else Pool()
+    before = _before(own, known, priors, models, shares=policy.contribute and policy.consume)
+    seen = _seen(own, list(models), before.levels)
+    after = _After(seen=seen, learned=learn(before.prior, seen))
+    return {task: _columns(t, evidence, list(models), before, after) for t, (task, evidence) in enumerate(own.items())}
 
 
 def pool_used(task: str, pool: Pool, policy: TenantPolicy) -> bool:
@@ -71,122 +90,117 @@ def pool_used(task: str, pool: Pool, policy: TenantPolicy) -> bool:
     return policy.consume and any(task in levels for levels in pool.levels.values())
 
 
-class _Base(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not depend on the tenant's own data."""
-
-    pool: Pool
-    priors: Priors
-    models: Mapping[str, Model]
-
-
-class _Expected(msgspec.Struct, frozen=True, kw_only=True):
-    """What benchmark and the pool's additive fit say of a model; *cell* is the pool's own word where it may be used."""
-
-    mean: float
-    doubt: float
-    cell: PooledCell | None
-
-
-def _expected(task: str, source: FeedbackSource, base: _Base) -> dict[str, _Expected]:
-    priors = {model.id: prior_of(base.priors, model, task) for model in base.models.values()}
-    differences = benchmark_differences(base.priors, base.models.values(), task)
-    level = base.pool.levels.get(source, {}).get(task)
-    effects = base.pool.effects.get(source, {})
-    found = base.pool.tasks.get(task)
-    return {
-        model: _Expected(
-            mean=prior.mean if level is None else level + differences[model] + effects.get(model, 0.0),
-            doubt=prior.variance / VARIANCE,
-            cell=None if found is None else found.cell(source, model),
-        )
-        for model, prior in priors.items()
-    }
-
-
-def _by_task(cells: Mapping[Cell, Moments], now_day: int, half_life_days: float) -> dict[str, Evidence]:
-    grouped: dict[str, list[tuple[Cell, Moments]]] = {}
-    for cell, moments in cells.items():
-        grouped.setdefault(cell.task, []).append((cell, moments))
-    return {task: faded(found, now_day, half_life_days) for task, found in sorted(grouped.items())}
-
-
-def _moved(
-    expected: Mapping[str, _Expected], source: FeedbackSource, base: _Base, elsewhere: Mapping[str, Evidence]
-) -> dict[str, _Expected]:
-    """Return *expected* moved by how much each model surprised the tenant on its other tasks."""
-    surplus: dict[str, float] = {}
-    weight: dict[str, float] = {}
-    for task, evidence in elsewhere.items():
-        there = _expected(task, source, base)
-        mine = _heard(source, evidence, there)
-        noise = _noise(source, mine)
-        beliefs = _beliefs(source, noise, there, {})
-        level = _level(mine, beliefs, noise)
-        for model, sums in mine.items():
-            surplus[model] = surplus.get(model, 0.0) + sums.sum_x - sums.n * (beliefs[model].mean + level)
-            weight[model] = weight.get(model, 0.0) + sums.n
-    return {
-        model: msgspec.structs.replace(
-            item, mean=item.mean + surplus.get(model, 0.0) / (weight.get(model, 0.0) + PSEUDO_EFFECT)
-        )
-        for model, item in expected.items()
-    }
-
-
-def _heard(source: FeedbackSource, own: Evidence, models: Iterable[str]) -> dict[str, Sums]:
-    return {model: own[model, source] for model in models if (model, source) in own and own[model, source].n > 0}
-
-
-def _column(
-    source: FeedbackSource, expected: Mapping[str, _Expected], own: Evidence, shared: Evidence
-) -> dict[str, Estimate]:
-    """Return the posterior of every model by one source, nothing where the tenant has no evidence by it."""
-    mine = _heard(source, own, expected)
-    if not mine:
-        return {}
-    noise = _noise(source, mine)
-    beliefs = _beliefs(source, noise, expected, shared)
-    level = _level(mine, beliefs, noise)
-    return {model: _posterior(mine.get(model, Sums()), belief, level, noise) for model, belief in beliefs.items()}
-
-
-def _beliefs(
-    source: FeedbackSource, noise: float, expected: Mapping[str, _Expected], shared: Evidence
-) -> dict[str, _Belief]:
-    return {model: _belief(prior, noise, shared.get((model, source), Sums())) for model, prior in expected.items()}
-
-
-def _belief(prior: _Expected, noise: float, own_share: Sums) -> _Belief:
-    """Return the pool's posterior as it would be without the tenant's own data."""
-    others = prior.cell.without(own_share) if prior.cell is not None else Sums()
-    weight = others.n + PSEUDO_PRIOR
-    doubt = 1.0 if others.n > 0 else prior.doubt
-    return _Belief(
-        mean=(others.sum_x + PSEUDO_PRIOR * prior.mean) / weight,
-        variance=noise * (1.0 / weight + TENANT_VARIANCE) * doubt,
-        others=others.n,
+def _before(own: _Own, pool: Pool, priors: Priors, models: Mapping[str, Model], *, shares: bool) -> _Before:
+    """Return what is believed without the tenant's own data, in the order of its tasks and of *models*."""
+    tasks, count = tuple(own), len(own)
+    day0 = day0_belief(tasks, priors, models.values(), level_variance=LEVEL_VARIANCE)
+    levels = np.array([[pool.levels.get(source, {}).get(task, 0.0) for task in tasks] for source in SOURCES])
+    means, covariance = day0.means + pool.trust * day0.standing, day0.blocks()
+    if pool.heard:
+        every = (*tasks, *(task for task in pool.similarity if task not in own))
+        precision, pull = _of_others(own if shares else {}, every, pool, list(models), levels[:, :, None] + means)
+        blocks = day0.doubt[:, None, None] * _similarity(every, pool)
+        known = shrunk_covariance(blocks, precision)[:, :count]
+        means = means + np.einsum("mtu,um->tm", known, pull)
+        covariance = known[:, :, :count]
+    prior = msgspec.structs.replace(
+        day0,
+        means=means,
+        covariance=covariance + compound(count, OWN_MODEL_VARIANCE, OWN_TASK_VARIANCE),
+        trust_variance=day0.trust_variance if pool.trust_variance is None else pool.trust_variance,
     )
+    return _Before(prior=prior, levels=levels, sessions=_sessions(own if shares else {}, tasks, pool, list(models)))
 
 
-def _noise(source: FeedbackSource, mine: Mapping[str, Sums]) -> float:
-    """Return the variance of one session's score: the usual one, corrected by the spread that is seen."""
-    freedom = sum(max(0.0, sums.n - 1.0) for sums in mine.values())
-    spread = sum(sums.spread for sums in mine.values() if sums.n > 1.0)
-    return (PSEUDO_NOISE * NOISE[source] + spread) / (PSEUDO_NOISE + freedom)
+def _similarity(tasks: tuple[str, ...], pool: Pool) -> Floats:
+    """Return how qualities on *tasks* go together; a task the pool does not know resembles all others alike."""
+    found = compound(len(tasks), MODEL_VARIANCE, TASK_VARIANCE)
+    known = [t for t, task in enumerate(tasks) if task in pool.similarity]
+    if known:
+        found[np.ix_(known, known)] = [[pool.similarity[tasks[t]][tasks[u]] for u in known] for t in known]
+    return found
 
 
-def _level(mine: Mapping[str, Sums], beliefs: Mapping[str, _Belief], noise: float) -> float:
-    """Return by how much this tenant rates all models higher than believed: harshness is not a model's merit."""
-    weights = {model: 1.0 / (noise / sums.n + beliefs[model].variance) for model, sums in mine.items()}
-    surplus = sum(weight * (mine[model].mean - beliefs[model].mean) for model, weight in weights.items())
-    return surplus / (sum(weights.values()) + 1.0 / LEVEL_VARIANCE)
+def _of_others(
+    own: _Own, tasks: tuple[str, ...], pool: Pool, models: list[str], expected: Floats
+) -> tuple[Floats, Floats]:
+    """Return precision and pull of the pool (tasks × models) less the share of a tenant that contributed *own*; *expected* (S × T × M)."""
+    precision, pull = np.zeros((len(tasks), len(models))), np.zeros((len(tasks), len(models)))
+    index = {model: m for m, model in enumerate(models)}
+    for t, task in enumerate(tasks):
+        for model, heard in pool.heard.get(task, {}).items():
+            if model in index:
+                precision[t, index[model]], pull[t, index[model]] = heard.precision, heard.pull
+    for t, (task, evidence) in enumerate(own.items()):
+        for (model, source), mine in evidence.items():
+            m = index.get(model)
+            cell = pool.tasks[task].cell(source, model) if task in pool.tasks and m is not None else None
+            if cell is not None and m is not None:
+                weight = min(precision[t, m], cell.precision(source) * cell.share_of(mine))
+                precision[t, m] -= weight
+                pull[t, m] -= weight * (mine.mean - expected[SOURCES.index(source), t, m])
+    return precision, pull
 
 
-def _posterior(own: Sums, belief: _Belief, level: float, noise: float) -> Estimate:
-    precision = own.n / noise + 1.0 / belief.variance
-    mean = (own.sum_x / noise + (belief.mean + level) / belief.variance) / precision
-    return Estimate(mean=_clip(mean), variance=1.0 / precision, samples=own.n)
+def _sessions(own: _Own, tasks: tuple[str, ...], pool: Pool, models: list[str]) -> Floats:
+    """Return how many rated sessions of others the pool holds (tasks × models)."""
+    found = np.zeros((len(tasks), len(models)))
+    for t, task in enumerate(tasks):
+        for m, model in enumerate(models):
+            cell = pool.tasks[task].cell("session", model) if task in pool.tasks else None
+            if cell is not None and cell.published:
+                found[t, m] = cell.without(own.get(task, {}).get((model, "session"), Sums())).n
+    return found
 
 
-def _clip(mean: float) -> float:
-    return min(1.0, max(0.0, mean))
+def _seen(own: Mapping[str, Evidence], models: list[str], levels: Floats) -> Seen:
+    """Return the tenant's scores less the levels that the pool has found."""
+    shape = (len(SOURCES), len(own), len(models))
+    means, precision = np.zeros(shape), np.zeros(shape)
+    index = {model: m for m, model in enumerate(models)}
+    noise = estimated_variances(own.values(), PSEUDO_NOISE)
+    for s, source in enumerate(SOURCES):
+        for t, evidence in enumerate(own.values()):
+            for (model, by), sums in evidence.items():
+                if by == source and model in index and sums.n > 0:
+                    means[s, t, index[model]] = sums.mean - levels[s, t]
+                    precision[s, t, index[model]] = 1.0 / (noise[source] / sums.n + SOURCE_VARIANCE)
+    return Seen(means=means, precision=precision)
+
+
+def _columns(
+    t: int, evidence: Evidence, models: list[str], before: _Before, after: _After
+) -> dict[str, ModelEstimates]:
+    """Return the columns of one task: what all sources say together, and on top what each of them sees differently."""
+    learned, scores = after.learned, after.seen
+    common = learned.means[t] + learned.levels[:, t, None]
+    own_view = SOURCE_VARIANCE * scores.precision[:, t] * (scores.means[:, t] - common)
+    columns = np.clip(common + before.levels[:, t, None] + own_view, 0.0, 1.0)
+    variances = learned.covariance[:, t, t].tolist()
+    heard = {
+        source: [
+            Estimate(mean=mean, variance=variance, samples=evidence.get((model, source), Sums()).n)
+            for model, mean, variance in zip(models, column.tolist(), variances, strict=True)
+        ]
+        for source, column in zip(SOURCES, columns, strict=True)
+        if any(by == source and sums.n > 0 for (_, by), sums in evidence.items())
+    }
+    return {
+        model: ModelEstimates(
+            benchmark=benchmark,
+            session=heard["session"][m] if "session" in heard else None,
+            auto=heard["auto"][m] if "auto" in heard else None,
+            manual=heard["manual"][m] if "manual" in heard else None,
+        )
+        for m, (model, benchmark) in enumerate(zip(models, _benchmarks(t, before), strict=True))
+    }
+
+
+def _benchmarks(t: int, before: _Before) -> list[Estimate]:
+    """Return the benchmark column of one task: the prior as the pool has updated it."""
+    means = np.clip(before.prior.means[t] + before.levels[SOURCES.index("session"), t], 0.0, 1.0).tolist()
+    variances, sessions = before.prior.blocks()[:, t, t].tolist(), before.sessions[t].tolist()
+    return [
+        Estimate(mean=mean, variance=variance, samples=samples)
+        for mean, variance, samples in zip(means, variances, sessions, strict=True)
+    ]

@@ -81,6 +81,8 @@ def _scored(
         (weights.benchmark, item.benchmark),
     ]
     score = sum(weight * part.mean for weight, part in parts)
+    # Sources see the same model: what is unknown of it is unknown to all of them.
+    variance = sum(weight * part.variance**0.5 for weight, part in parts) ** 2
     penalty = policy.cost_weight * (cost or 0.0) + policy.latency_weight * (latency_ms or 0.0) / 1000
     return Scored(
         scores=SourceScores(
@@ -88,7 +90,7 @@ def _scored(
         ),
         score=score,
         utility=score - penalty,
-        variance=sum(weight * weight * part.variance for weight, part in parts),
+        variance=variance,
         samples=sum((part.samples for part in (item.session, item.auto, item.manual) if part is not None), 0.0),
         latency_ms=latency_ms,
         cost_usd=cost,

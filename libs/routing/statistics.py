@@ -91,13 +91,14 @@ def faded(
     cells: Iterable[tuple[Cell, Moments]], now_day: int, half_life_days: float
 ) -> dict[tuple[str, FeedbackSource], Sums]:
     """Return the sums per (model, source) as they weigh on *now_day*; the cells are of one task."""
-    sums: dict[tuple[str, FeedbackSource], Sums] = {}
+    shares: dict[int, float] = {}
+    totals: dict[tuple[str, FeedbackSource], list[float]] = {}
     for cell, moments in cells:
-        share = decay(now_day - cell.day, half_life_days) / MICRO
-        before = sums.get((cell.model, cell.source), Sums())
-        sums[cell.model, cell.source] = Sums(
-            n=before.n + share * moments.n,
-            sum_x=before.sum_x + share * moments.sum_x,
-            sum_xx=before.sum_xx + share * moments.sum_xx,
-        )
-    return sums
+        share = shares.get(cell.day)
+        if share is None:
+            share = shares[cell.day] = decay(now_day - cell.day, half_life_days) / MICRO
+        total = totals.setdefault((cell.model, cell.source), [0.0, 0.0, 0.0])
+        total[0] += share * moments.n
+        total[1] += share * moments.sum_x
+        total[2] += share * moments.sum_xx
+    return {place: Sums(n=n, sum_x=sum_x, sum_xx=sum_xx) for place, (n, sum_x, sum_xx) in totals.items()}

@@ -7,10 +7,9 @@ import msgspec
 import structlog
 
 from libs.contracts.state import TenantPolicy
-from libs.routing.statistics import Evidence
 from services.aggregator.domain.change import TaskKey
 from services.aggregator.domain.measures import day_of
-from services.aggregator.domain.publication import EVERY_TASK, Knowledge, contribution, next_pool
+from services.aggregator.domain.publication import EVERY_TASK, Contribution, Knowledge, contribution, next_pool
 from services.aggregator.ports import Benchmarks, LearningState, Marks, Policies, PoolStore, Statistics
 from services.aggregator.publisher import ContendedError, WeightsPublisher
 
@@ -29,8 +28,9 @@ class PoolKeeper:
     """
     Recomputes the tasks of the pool that ratings, membership, a new day or another Day-0 table have made out of date.
 
-    A tenant that stops contributing is out of the pool with the next recomputation, and a changed policy reaches the
-    tenant's weights with the next turn. *partitions* is how many there are.
+    Charges come in with the ratings of their task, and all of them whenever every tenant is refreshed: what a request costs
+    changes too slowly to be worth a mark for each. A tenant that stops contributing is out of the pool with the next
+    recomputation, and a changed policy reaches the tenant's weights with the next turn. *partitions* is how many there are.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class PoolKeeper:
         members = frozenset(tenant for tenant, policy in policies.items() if policy.contribute)
         basis = (day_of(now_ms), members)
         due = {task for fields in marks.values() for task in fields}
-        if basis != self._basis:
+        if basis != self._basis or now_ms >= self._refresh_at_ms:
             due |= {task for _, task in index}
         if due and not await self._recompute(due, index, policies, now_ms):
             return
@@ -105,13 +105,16 @@ class PoolKeeper:
         self, due: set[str], index: frozenset[TaskKey], policies: Mapping[str, TenantPolicy], now_ms: int
     ) -> bool:
         read = await self._store.read()
-        contributions: dict[str, dict[str, Evidence]] = {task: {} for task in due}
+        contributions: dict[str, dict[str, Contribution]] = {task: {} for task in due}
         for tenant, policy in policies.items():
             tasks = sorted(task for task in due if policy.contribute and (tenant, task) in index)
             found = await self._statistics.of_tenant(tenant, tasks) if tasks else None
             for task, statistics in (found.tasks if found else {}).items():
                 contributions[task][tenant] = contribution(statistics, policy, day_of(now_ms))
-        pool = next_pool(read.pool, contributions, self._knowledge.priors, self._knowledge.models)
+        # Beside the loop: with many tenants it takes longer than a rating may wait.
+        pool = await asyncio.to_thread(
+            next_pool, read.pool, contributions, self._knowledge.priors, self._knowledge.models
+        )
         if pool != read.pool and not await self._store.replace(read, pool):
             log.warning("pool.contended")
             return False

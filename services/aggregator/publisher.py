@@ -53,13 +53,13 @@ class WeightsPublisher:
         self._max_event_bytes = max_event_bytes
 
     async def publish_tenant(self, tenant: str, changed: Iterable[str], knowledge: Knowledge) -> WeightsPublished:
-        """Publish *tenant* with the *changed* tasks computed anew; raises `ContendedError`."""
+        """Publish *tenant*, of which the *changed* tasks may be new; raises `ContendedError`."""
         tasks = tuple(changed)
 
         async def compute(read: Snapshot) -> WeightsPublished:
             statistics = await self._statistics.of_tenant(tenant, tasks_due(read.weights, tasks))
             policy = (await self._policies.of_tenants([tenant]))[tenant]
-            return tenant_weights(read.weights, statistics, knowledge, policy, self._edition(read))
+            return tenant_weights(statistics, knowledge, policy, self._edition(read))
 
         with self._metrics.duration.time():
             return await self._replace(tenant, compute)

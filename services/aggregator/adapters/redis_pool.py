@@ -11,7 +11,7 @@ from libs.routing.pool import Pool
 from services.aggregator.adapters.redis_learning import script
 from services.aggregator.ports import PoolSnapshot
 
-POOL_KEY = f"ag:{{{POOL}}}:statistics"
+POOL_KEY = f"ag:{{{POOL}}}:fit"
 LEASE_KEY = f"ag:{{{POOL}}}:lease"
 
 _decoder = msgspec.json.Decoder(Pool)
@@ -23,13 +23,17 @@ class RedisPool:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._swap = redis.register_script(script("swap"))
+        self._read = PoolSnapshot(pool=Pool(), stamp="")
 
     async def read(self) -> PoolSnapshot:
-        """Read the pool; the stamp is the SHA-1 that the script compares."""
+        """Read the pool, decoded anew only where it changed; the stamp is the SHA-1 that the script compares."""
         stored = cast("bytes | None", await self._redis.get(POOL_KEY))
         if stored is None:
             return PoolSnapshot(pool=Pool(), stamp="")
-        return PoolSnapshot(pool=_decoder.decode(stored), stamp=hashlib.sha1(stored, usedforsecurity=False).hexdigest())
+        stamp = hashlib.sha1(stored, usedforsecurity=False).hexdigest()
+        if stamp != self._read.stamp:
+            self._read = PoolSnapshot(pool=_decoder.decode(stored), stamp=stamp)
+        return self._read
 
     async def replace(self, read: PoolSnapshot, new: Pool) -> bool:
         """Run the script."""

@@ -7,7 +7,7 @@ import msgspec
 
 from libs.contracts.events import RequestCompleted
 from libs.contracts.topics import DAY_MS
-from libs.routing.operations import Operations
+from libs.routing.operations import Operations, summed
 from libs.routing.statistics import Cell, FeedbackSource, Moments
 
 REQUESTS = "requests"
@@ -115,10 +115,8 @@ def total(parts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def recent(operations: Mapping[tuple[str, int], Operations], *, since_day: int) -> dict[str, Operations]:
     """Return model → its operations from *since_day* on."""
-    sums: dict[str, Operations] = {}
+    found: dict[str, list[Operations]] = {}
     for (model, day), item in operations.items():
         if day >= since_day:
-            before = sums.get(model, Operations())
-            names = item.__struct_fields__
-            sums[model] = Operations(**{name: getattr(before, name) + getattr(item, name) for name in names})
-    return sums
+            found.setdefault(model, []).append(item)
+    return {model: summed(items) for model, items in found.items()}

@@ -10,10 +10,11 @@ from libs.contracts.state import POOL, TenantPolicy
 from libs.providers.catalogue import Model
 from libs.providers.overrides import all_priced
 from libs.routing import pool as pooling
-from libs.routing.operations import with_operations
+from libs.routing.costs import expected_costs
+from libs.routing.operations import Operations, with_operations
 from libs.routing.phases import phase_of, source_weights
 from libs.routing.pool import Pool, PooledTask
-from libs.routing.posterior import estimate, pool_used
+from libs.routing.posterior import estimates, pool_used
 from libs.routing.priors import ANY_TASK, Priors
 from libs.routing.statistics import Evidence, faded
 from libs.routing.tasks import TASKS
@@ -30,6 +31,13 @@ class Knowledge(msgspec.Struct, frozen=True, kw_only=True):
     pool: Pool = Pool()
 
 
+class Contribution(msgspec.Struct, frozen=True, kw_only=True):
+    """What one tenant says of one task: its faded evidence, and by model the sums over its recent requests."""
+
+    evidence: Evidence
+    charges: Mapping[str, Operations]
+
+
 class Edition(msgspec.Struct, frozen=True, kw_only=True):
     """The particulars of one publication: its id, its time, and the version that it follows."""
 
@@ -40,24 +48,19 @@ class Edition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def tasks_due(previous: WeightsPublished | None, changed: Iterable[str]) -> tuple[str, ...]:
-    """Return the tasks to compute: those that *changed*, and every one for a tenant without weights."""
-    return tuple(sorted({*changed, *(EVERY_TASK if previous is None else ())}))
+    """Return the tasks to compute: every known one, for what a model shows on one task is expected of it on others."""
+    return tuple(sorted({*EVERY_TASK, *(previous.tasks if previous else ()), *changed}))
 
 
 def tenant_weights(
-    previous: WeightsPublished | None,
-    statistics: TenantStatistics,
-    knowledge: Knowledge,
-    policy: TenantPolicy,
-    edition: Edition,
+    statistics: TenantStatistics, knowledge: Knowledge, policy: TenantPolicy, edition: Edition
 ) -> WeightsPublished:
     """
-    Return the tenant's next weights: the tasks in *statistics* computed, the others as in *previous*.
+    Return the tenant's next weights, with the tasks that are in *statistics*.
 
     Cost, latency and error rate are those of the last half-life.
     """
-    fresh = {task: _estimates(task, found, knowledge, policy, edition) for task, found in statistics.tasks.items()}
-    tasks = {**(previous.tasks if previous else {}), **fresh}
+    pool = knowledge.pool if policy.consume else Pool()
     return WeightsPublished(
         event_id=edition.event_id,
         scope=policy.tenant,
@@ -67,8 +70,8 @@ def tenant_weights(
         weights=source_weights(statistics.requests, statistics.rated_sessions, policy.routing.ramp),
         requests=statistics.requests,
         rated_sessions=statistics.rated_sessions,
-        pool_used=any(pool_used(task, knowledge.pool, policy) for task in tasks),
-        tasks=tasks,
+        pool_used=any(pool_used(task, pool, policy) for task in statistics.tasks),
+        tasks=_estimates(statistics, msgspec.structs.replace(knowledge, pool=pool), policy, edition.now_day),
     )
 
 
@@ -85,36 +88,56 @@ def is_news(previous: WeightsPublished | None, new: WeightsPublished) -> bool:
 def pool_weights(knowledge: Knowledge, edition: Edition) -> WeightsPublished:
     """Return what a tenant without any history of its own starts from: Day 0, as the pool has updated it."""
     nobody = TenantPolicy(tenant=POOL)
-    known = dict.fromkeys((*EVERY_TASK, *knowledge.pool.tasks), TaskStatistics())
-    return tenant_weights(None, TenantStatistics(tasks=known), knowledge, nobody, edition)
+    known = dict.fromkeys((*EVERY_TASK, *knowledge.pool.heard), TaskStatistics())
+    return tenant_weights(TenantStatistics(tasks=known), knowledge, nobody, edition)
 
 
-def contribution(statistics: TaskStatistics, policy: TenantPolicy, now_day: int) -> Evidence:
-    """Return what a tenant's statistics of one task are worth in the pool; the same sums its own estimates subtract."""
-    return faded(statistics.evidence.items(), now_day, policy.routing.half_life_days)
+def contribution(statistics: TaskStatistics, policy: TenantPolicy, now_day: int) -> Contribution:
+    """Return what a tenant's statistics of one task are worth in the pool; the same sums its own estimates rest on."""
+    return Contribution(
+        evidence=faded(statistics.evidence.items(), now_day, policy.routing.half_life_days),
+        charges=_charges(statistics, policy, now_day),
+    )
 
 
 def next_pool(
-    previous: Pool, contributions: Mapping[str, Mapping[str, Evidence]], priors: Priors, models: Mapping[str, Model]
+    previous: Pool,
+    contributions: Mapping[str, Mapping[str, Contribution]],
+    priors: Priors,
+    models: Mapping[str, Model],
 ) -> Pool:
-    """Return the pool with the tasks of *contributions* (task → tenant → evidence) replaced and the fit made anew."""
-    fresh = {task: pooling.pooled(of_tenants) for task, of_tenants in contributions.items()}
-    tasks = {task: found for task, found in {**previous.tasks, **fresh}.items() if found != PooledTask()}
-    return pooling.fit(tasks, priors, models)
+    """Return the pool with the tasks of *contributions* (task → tenant → contribution) replaced and the fit made anew."""
+    return pooling.fit(
+        {**previous.tasks, **{task: _pooled(found) for task, found in contributions.items()}}, priors, models
+    )
+
+
+def _pooled(contributions: Mapping[str, Contribution]) -> PooledTask:
+    return pooling.pooled(
+        {tenant: found.evidence for tenant, found in contributions.items()},
+        {tenant: found.charges for tenant, found in contributions.items()},
+    )
+
+
+def _charges(statistics: TaskStatistics, policy: TenantPolicy, now_day: int) -> dict[str, Operations]:
+    return recent(statistics.operations, since_day=now_day - ceil(policy.routing.half_life_days))
 
 
 def _estimates(
-    task: str, statistics: TaskStatistics, knowledge: Knowledge, policy: TenantPolicy, edition: Edition
-) -> dict[str, ModelEstimates]:
-    estimates = estimate(
-        task,
-        statistics.evidence,
-        knowledge.pool,
-        knowledge.priors,
-        knowledge.models,
-        policy=policy,
-        now_day=edition.now_day,
-    )
-    since_day = edition.now_day - ceil(policy.routing.half_life_days)
-    models = all_priced(knowledge.models, policy.prices)
-    return with_operations(estimates, recent(statistics.operations, since_day=since_day), models)
+    statistics: TenantStatistics, knowledge: Knowledge, policy: TenantPolicy, now_day: int
+) -> dict[str, dict[str, ModelEstimates]]:
+    pool, models = knowledge.pool, knowledge.models
+    if not statistics.tasks or not models:
+        return {task: {} for task in statistics.tasks}
+    cells = {task: found.evidence for task, found in statistics.tasks.items()}
+    believed = estimates(cells, pool, knowledge.priors, models, policy=policy, now_day=now_day)
+    own = {task: _charges(found, policy, now_day) for task, found in statistics.tasks.items()}
+    costs = expected_costs(own, pool.ratios, pool.usage, all_priced(models, policy.prices))
+    return {
+        task: with_operations(found, own[task], others=_others(task, pool), costs=costs.get(task))
+        for task, found in believed.items()
+    }
+
+
+def _others(task: str, pool: Pool) -> dict[str, Operations]:
+    return pool.tasks[task].operations if task in pool.tasks else {}

@@ -1,18 +1,18 @@
-"""Expected cost comes from what was paid, and models nobody called are priced on the same requests."""
+"""Latency and errors come from what was seen, costs from what is expected, and the pool speaks where the tenant cannot."""
 
 import pytest
 
 from libs.contracts.events import ModelEstimates
-from libs.routing.operations import Operations, pooled_operations, with_operations
+from libs.routing.operations import Operations, average_usage, scaled, summed, with_operations
 from tests.unit.libs.routing.builders import a_model, catalogue, known
 
-MODELS = catalogue(a_model("used", price=1.0), a_model("unused", price=2.0), a_model("unpriced", price=None))
+MODELS = catalogue(a_model("used"), a_model("unused"))
 ESTIMATES = dict.fromkeys(MODELS, known(0.5))
 SEEN = Operations(requests=10, errors=2, fresh_input=100_000, output=10_000, cost_micro_usd=140_000, latency_ms=5_000)
 
 
-def found(operations: dict[str, Operations]) -> dict[str, ModelEstimates]:
-    return with_operations(ESTIMATES, operations, MODELS)
+def found(operations: dict[str, Operations], **fields: dict[str, Operations]) -> dict[str, ModelEstimates]:
+    return with_operations(ESTIMATES, operations, **fields)
 
 
 def test_what_was_paid_and_how_long_it_took() -> None:
@@ -20,40 +20,35 @@ def test_what_was_paid_and_how_long_it_took() -> None:
     assert pytest.approx((14_000.0, 500.0, 2 / 12)) == (used.cost_micro_usd, used.latency_ms, used.error_rate)
 
 
-def test_an_unused_model_costs_what_the_same_requests_would_at_its_price() -> None:
-    unused = found({"used": SEEN})["unused"]
-    assert (28_000.0, None, None) == (unused.cost_micro_usd, unused.latency_ms, unused.error_rate)
-
-
-def test_a_wordier_model_than_its_price_suggests_comes_out_dearer_with_every_request() -> None:
-    wordy = Operations(requests=100, fresh_input=1_000_000, output=900_000, cost_micro_usd=9_200_000)
-    cost = found({"used": SEEN, "unused": wordy})
-    assert cost["unused"].cost_micro_usd > 80_000
+def test_what_a_request_is_expected_to_cost_goes_before_what_was_paid() -> None:
+    costs = {"used": 20_000.0, "unused": 9_000.0}
+    estimates = with_operations(ESTIMATES, {"used": SEEN}, costs=costs)
+    assert (20_000.0, 9_000.0) == (estimates["used"].cost_micro_usd, estimates["unused"].cost_micro_usd)
 
 
 def test_nothing_seen_is_nothing_known() -> None:
     assert ESTIMATES == found({})
 
 
-def test_a_model_without_a_price_has_only_what_was_paid() -> None:
-    assert found({"used": SEEN})["unpriced"].cost_micro_usd is None
-    assert 14_000.0 == found({"unpriced": SEEN})["unpriced"].cost_micro_usd
+def test_others_speak_of_latency_and_errors_only_for_a_model_that_was_not_called() -> None:
+    others = dict.fromkeys(MODELS, Operations(requests=100, errors=100, latency_ms=7_000, cost_micro_usd=1))
+    estimates = found({"used": SEEN}, others=others)
+    assert (500.0, 2 / 12) == (estimates["used"].latency_ms, estimates["used"].error_rate)
+    assert (70.0, 0.5) == (estimates["unused"].latency_ms, estimates["unused"].error_rate)
+    assert estimates["unused"].cost_micro_usd is None
 
 
-def test_what_others_were_charged_corrects_the_price_list_of_a_model_not_called() -> None:
-    as_listed = Operations(
-        requests=100, fresh_input=1_000_000, output=100_000, cost_micro_usd=1_400_000, latency_ms=9_000
-    )
-    four_times = Operations(
-        requests=100, fresh_input=1_000_000, output=100_000, cost_micro_usd=11_200_000, latency_ms=7_000
-    )
-    estimates = with_operations(ESTIMATES, {"used": SEEN}, MODELS, others={"used": as_listed, "unused": four_times})
-    assert pytest.approx(4 * 28_000, rel=0.05) == estimates["unused"].cost_micro_usd
-    assert (70.0, 500.0) == (estimates["unused"].latency_ms, estimates["used"].latency_ms)
+def test_a_model_that_only_failed_has_its_own_error_rate() -> None:
+    assert 1.0 == found({"used": Operations(errors=3)}, others={"used": SEEN})["used"].error_rate
 
 
-def test_the_pool_tells_of_a_model_only_when_enough_tenants_called_it() -> None:
-    many = {f"t{number}": {"used": SEEN} for number in range(5)}
-    pool = pooled_operations({**many, "t0": {"used": SEEN, "unused": SEEN}})
-    assert {"used"} == set(pool)
-    assert (50, 700_000) == (pool["used"].requests, pool["used"].cost_micro_usd)
+def test_the_average_request_is_that_of_the_requests_that_were_served() -> None:
+    average = average_usage([SEEN, Operations(requests=10, errors=9, fresh_input=100_000)])
+    assert average is not None
+    assert (10_000, 500) == (average.fresh_input, average.output)
+    assert average_usage([Operations(errors=1)]) is None
+
+
+def test_sums_add_up_field_by_field_and_a_share_is_a_share_of_each() -> None:
+    assert Operations() == summed([])
+    assert SEEN == summed([scaled(SEEN, 0.25), scaled(SEEN, 0.75)])

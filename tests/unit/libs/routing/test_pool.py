@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from libs.routing.pool import MAX_SHARE, MIN_SESSIONS, MIN_TENANTS, fit, pooled
+from libs.routing.pool import fit
+from libs.routing.pooled_cells import MAX_SHARE, MIN_SESSIONS, MIN_TENANTS, pooled
 from libs.routing.priors import load_priors
 from libs.routing.statistics import Evidence, Sums
 from tests.unit.libs.routing.builders import a_model, catalogue
@@ -50,8 +51,8 @@ def test_a_cell_is_published_only_when_enough_tenants_and_sessions_stand_behind_
     task = pooled(tenants(*[heard(sessions / count, 0.7)] * count))
     assert published == (task.cell("session", "gpt-5-4") is not None)
     pool = fit({"chat": task}, load_priors(), MODELS)
-    assert published == ("chat" in pool.levels["session"])
-    assert published == ("gpt-5-4" in pool.effects["session"])
+    assert published == ("chat" in pool.levels.get("session", {}))
+    assert published == ("gpt-5-4" in pool.heard.get("chat", {}))
 
 
 @given(st.lists(evidence, min_size=MIN_TENANTS, max_size=20), st.integers(0, MIN_TENANTS - 1))
@@ -80,11 +81,11 @@ def test_a_tenant_that_left_leaves_nothing_behind() -> None:
 def test_the_fit_finds_level_and_who_is_better_than_benchmarks_say() -> None:
     surprising = {**heard(40, 0.5), **heard(40, 0.8, "gpt-5-4-nano")}
     pool = fit({task: pooled(tenants(*[surprising] * 8)) for task in ("chat", "coding")}, load_priors(), MODELS)
-    effects = pool.effects["session"]
-    assert effects["gpt-5-4-nano"] > 0 > effects["gpt-5-4"]
-    assert pytest.approx(0.65, abs=0.05) == pool.levels["session"]["chat"]
+    for task in ("chat", "coding"):
+        assert pool.heard[task]["gpt-5-4-nano"].pull > 0 > pool.heard[task]["gpt-5-4"].pull
+    assert pool.trust < 0
 
 
 def test_a_model_that_left_the_catalogue_is_passed_over() -> None:
     pool = fit({"chat": pooled(tenants(*[heard(40, 0.5, "gone")] * 8))}, load_priors(), MODELS)
-    assert {} == pool.effects["session"]
+    assert {} == pool.heard

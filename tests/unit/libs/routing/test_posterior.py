@@ -114,6 +114,6 @@ def test_what_a_model_showed_on_other_tasks_is_expected_of_it_here() -> None:
     here = rated(3, 0.6)
     without = believed(here)
     moved = estimate("chat", here, Pool(), PRIORS, MODELS, policy=POLICY, now_day=100, elsewhere=other)
-    assert moved[WORSE].session.mean > without[WORSE].session.mean + 0.05
+    assert moved[WORSE].session.mean > without[WORSE].session.mean + 0.03
     assert moved[WORSE].benchmark == without[WORSE].benchmark
-    assert pytest.approx(without[BETTER].session.mean, abs=0.02) == moved[BETTER].session.mean
+    assert without[BETTER].session.mean > moved[BETTER].session.mean

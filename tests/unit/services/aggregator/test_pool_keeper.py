@@ -26,6 +26,10 @@ async def cell(world):
     return (await world.pool.read()).pool.tasks["chat"].cells["session"]["m1"]
 
 
+async def charged(world):
+    return (await world.pool.read()).pool.tasks["chat"].charged["m1"]
+
+
 async def leave(world, tenant):
     world.policies.policies[tenant] = TenantPolicy(tenant=tenant, contribute=False)
 
@@ -63,7 +67,30 @@ async def test_a_tenant_that_leaves_is_out_with_the_next_recomputation():
     assert 5 == (await cell(world)).tenants
     await leave(world, "t1")
     await keeper.keep()
-    assert not (await cell(world)).published
+    assert {} == (await world.pool.read()).pool.heard
+    assert not (await world.read(POOL)).pool_used
+
+
+async def test_charges_come_in_when_every_tenant_is_refreshed():
+    world = World()
+    await rated(world)
+    keeper = world.new_keeper()
+    await keeper.keep()
+    for tenant in TENANTS:
+        await world.apply(request(f"{tenant}-more", tenant=tenant, session_id=f"{tenant}-more"))
+    await keeper.keep()
+    assert 36 == (await charged(world)).requests
+    world.now_ms += 600_000
+    await keeper.keep()
+    assert 42 == (await charged(world)).requests
+
+
+async def test_who_does_not_contribute_adds_no_charges():
+    world = World()
+    await rated(world)
+    await leave(world, "t0")
+    await world.new_keeper().keep()
+    assert 30 == (await charged(world)).requests
 
 
 async def test_new_ratings_and_a_new_day_bring_the_pool_up_to_date():
@@ -170,4 +197,4 @@ async def test_the_schedule_publishes_on_the_table_in_force():
     await world.apply(request(), feedback())
     world.benchmarks.table = msgspec.structs.replace(world.benchmarks.table, price_intercept=3.0)
     await world.schedule.publish_due()
-    assert (await world.read()).tasks["math"]["m1"].benchmark.mean > 0.8
+    assert (await world.read()).tasks["math"]["m1"].benchmark.mean > 0.7

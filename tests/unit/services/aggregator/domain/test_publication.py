@@ -1,6 +1,7 @@
 """Weights rest on the tenant's own statistics, the pool and the benchmarks, and say which."""
 
 import msgspec
+import pytest
 
 from libs.contracts.state import POOL, RoutingPolicy, TenantPolicy, TokenPrice
 from libs.routing.operations import Operations
@@ -24,13 +25,14 @@ def chat(day=DAY):
     )
 
 
-def weights(statistics, policy=POLICY, previous=None):
-    return tenant_weights(previous, statistics, KNOWLEDGE, policy, EDITION)
+def weights(statistics, policy=POLICY, knowledge=KNOWLEDGE):
+    return tenant_weights(statistics, knowledge, policy, EDITION)
 
 
-def test_everything_is_computed_at_first_and_later_what_changed():
+def test_every_task_is_computed_with_those_that_have_weights_and_those_that_changed():
     assert set(EVERY_TASK) == set(tasks_due(None, []))
-    assert ("chat", "own-task") == tasks_due(weights(TenantStatistics()), ["own-task", "chat"])
+    known = weights(TenantStatistics(tasks={"old-task": TaskStatistics()}))
+    assert {*EVERY_TASK, "old-task", "new-task"} == set(tasks_due(known, ["new-task", "chat"]))
 
 
 def test_evidence_and_operations_reach_the_model_they_are_about():
@@ -74,11 +76,58 @@ def test_the_pools_weights_are_day_0_for_everybody():
     assert (POOL, "day0", False, set(EVERY_TASK)) == (found.scope, found.phase, found.pool_used, found.tasks.keys())
 
 
+def contributed(score=MICRO, policy=POLICY):
+    whole = Moments(n=9 * MICRO, sum_x=9 * score, sum_xx=9 * score)
+    statistics = TaskStatistics(
+        evidence={Cell(task="chat", model="m1", source="session", day=DAY): whole},
+        operations={("m1", DAY): Operations(requests=9, fresh_input=9_000, cost_micro_usd=18_000, latency_ms=450)},
+    )
+    return publication.contribution(statistics, policy, DAY)
+
+
+def a_pool(names=tuple("abcdef"), previous=None):
+    contributions = {"chat": {name: contributed() for name in names}}
+    return publication.next_pool(previous or Pool(), contributions, KNOWLEDGE.priors, KNOWLEDGE.models)
+
+
 def test_a_task_that_everybody_left_leaves_the_pool():
-    evidence = publication.contribution(chat(), POLICY, DAY)
-    pool = publication.next_pool(Pool(), {"chat": {"acme": evidence}}, KNOWLEDGE.priors, KNOWLEDGE.models)
-    assert {"chat"} == pool.tasks.keys()
-    assert {} == publication.next_pool(pool, {"chat": {}}, KNOWLEDGE.priors, KNOWLEDGE.models).tasks
+    assert {"chat"} == a_pool().tasks.keys()
+    assert Pool() == a_pool((), a_pool())
+
+
+def test_who_left_leaves_neither_scores_nor_charges():
+    assert a_pool("abcde") == a_pool("abcde", a_pool())
+    assert 45 == a_pool("abcde").tasks["chat"].charged["m1"].requests
+    assert Pool() == msgspec.structs.replace(a_pool("abcd", a_pool()), tasks={})
+
+
+def test_a_tenant_without_a_history_expects_the_charges_and_the_latency_of_the_others():
+    knowledge = msgspec.structs.replace(KNOWLEDGE, pool=a_pool())
+    found = weights(TenantStatistics(tasks={"chat": TaskStatistics()}), knowledge=knowledge)
+    model = found.tasks["chat"]["m1"]
+    assert found.pool_used
+    assert 50.0 == pytest.approx(model.latency_ms)
+    assert 1_000 < model.cost_micro_usd < 2_000
+    assert model.benchmark.mean > found.tasks["chat"]["m2"].benchmark.mean
+
+
+def test_a_tenant_that_does_not_consume_sees_nothing_of_the_pool():
+    alone = TenantPolicy(tenant="acme", consume=False)
+    statistics = TenantStatistics(tasks={"chat": chat(), "coding": TaskStatistics()})
+    knowledge = msgspec.structs.replace(KNOWLEDGE, pool=a_pool())
+    assert weights(statistics, alone) == weights(statistics, alone, knowledge)
+    assert weights(statistics) != weights(statistics, knowledge=knowledge)
+
+
+def test_a_model_that_surprised_on_one_task_is_expected_to_do_so_on_others():
+    def with_coding(score):
+        moments = Moments(n=50 * MICRO, sum_x=50 * score, sum_xx=50 * score * score // MICRO)
+        evidence = {Cell(task="coding", model="m2", source="session", day=DAY): moments}
+        return weights(TenantStatistics(tasks={"chat": chat(), "coding": TaskStatistics(evidence=evidence)}))
+
+    better, worse = (with_coding(score).tasks["chat"] for score in (MICRO, 0))
+    gained = [found["m2"].session.mean - found["m1"].session.mean for found in (better, worse)]
+    assert gained[0] > gained[1] + 0.05
 
 
 def test_a_model_that_was_not_called_is_expected_to_cost_what_the_tenant_would_pay_for_it():
@@ -86,4 +135,5 @@ def test_a_model_that_was_not_called_is_expected_to_cost_what_the_tenant_would_p
     statistics = TenantStatistics(tasks={"chat": TaskStatistics(operations={("m1", DAY): seen})})
     own = TenantPolicy(tenant="acme", prices={"m2": TokenPrice(input=2.0, output=8.0)})
     costs = [weights(statistics, policy).tasks["chat"]["m2"].cost_micro_usd for policy in (POLICY, own)]
-    assert [1_400.0, 2_800.0] == costs
+    assert 2.0 == pytest.approx(costs[1] / costs[0])
+    assert 1_000 < costs[0] < 2_000
