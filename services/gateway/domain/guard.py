@@ -1,9 +1,9 @@
 """The output side of the firewall: what is found in an answer is flagged, redacted or blocked, under the tenant's policy."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -19,6 +19,11 @@ from services.gateway.domain.errors import RefusedError
 
 Path = tuple[str | int, ...]
 Through = Callable[[Path, str], str]
+T = TypeVar("T")
+Turns = Generator[None, None, T]
+
+TURN: Final = 1024
+"""Characters that are read at once: a fraction of a millisecond, so that other requests are not kept waiting."""
 
 _NAMES = frozenset({"role", "id", "type", "name", "object", "finish_reason"})
 _MAX_PROMPT = 8 * MAX_WORDS
@@ -92,12 +97,20 @@ class AnswerGuard:
 
     def whole(self, body: bytes) -> bytes:
         """Return the `chat.completion` *body* as the client may see it: the same bytes where nothing had to be changed."""
+        return finished(self.turns(body))
+
+    def turns(self, body: bytes) -> Turns[bytes]:
+        """Do the work of `whole` in turns of about `TURN` characters, with a `yield` between them."""
         try:
             answer = msgspec.json.decode(body)
             choices = answer["choices"]
-            changed = [passed_through(choice, (), self._whole_text) for choice in choices]
+            texts = [_texts(choice) for choice in choices]
         except (*UNREADABLE, TypeError, KeyError, AttributeError):
-            return self.plain(body)
+            return (yield from self._plain(body))
+        changed = []
+        for choice, said in zip(choices, texts, strict=True):
+            shown = yield from self._shown(said)
+            changed.append(passed_through(choice, (), _in_order(shown)))
         if not any(changed) or not self.changes:
             return body
         for choice, is_changed in zip(choices, changed, strict=True):
@@ -107,13 +120,34 @@ class AnswerGuard:
 
     def plain(self, content: bytes) -> bytes:
         """Return *content* that is no completion as the client may see it, read as one text."""
+        return finished(self._plain(content))
+
+    def _plain(self, content: bytes) -> Turns[bytes]:
         text = content.decode("utf-8", "surrogateescape")
-        shown = self._whole_text((), text)
+        (shown,) = yield from self._shown([((), text)])
         return shown.encode("utf-8", "surrogateescape") if self.changes and shown != text else content
 
-    def _whole_text(self, path: Path, text: str) -> str:
-        channel = self.channel(in_json=is_json(path))
-        return channel.feed(text) + channel.close()
+    def _shown(self, texts: list[tuple[Path, str]]) -> Turns[list[str]]:
+        """Return *texts* as the client may see them."""
+        shown: list[str] = []
+        for path, text in texts:
+            channel = self.channel(in_json=is_json(path))
+            parts = []
+            for at in range(0, len(text), TURN):
+                if at or shown:
+                    yield
+                parts.append(channel.feed(text[at : at + TURN]))
+            shown.append("".join((*parts, channel.close())))
+        return shown
+
+
+def finished(turns: Turns[T]) -> T:
+    """Take all *turns* at once; return what they come to."""
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            return cast("T", end.value)
 
 
 def guard_of(tenant: str, policy: FirewallPolicy, request: bytes) -> AnswerGuard | None:
@@ -146,6 +180,22 @@ def passed_through(node: dict[str, Any], path: Path, through: Through) -> bool:
         if is_changed:
             node[name], changed = shown, True
     return changed
+
+
+def _texts(choice: dict[str, Any]) -> list[tuple[Path, str]]:
+    texts: list[tuple[Path, str]] = []
+
+    def kept(path: Path, text: str) -> str:
+        texts.append((path, text))
+        return text
+
+    passed_through(choice, (), kept)
+    return texts
+
+
+def _in_order(texts: list[str]) -> Through:
+    rest = iter(texts)
+    return lambda _path, _text: next(rest)
 
 
 def is_json(path: Path) -> bool:

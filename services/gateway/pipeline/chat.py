@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import cast
 
 import msgspec
 import structlog
@@ -15,7 +16,7 @@ from services.gateway.domain.accounting import BYTES_PER_TOKEN, estimated_usage
 from services.gateway.domain.assembly import as_stream
 from services.gateway.domain.caller import Caller
 from services.gateway.domain.errors import RefusedError
-from services.gateway.domain.guard import AnswerGuard, guard_of, refuse_leak
+from services.gateway.domain.guard import AnswerGuard, Turns, guard_of, refuse_leak
 from services.gateway.domain.limits import rate_limit, refuse_excess
 from services.gateway.domain.preparation import fresh, prepare
 from services.gateway.domain.routing import Router
@@ -112,7 +113,7 @@ class ChatPipeline:
         found = await self._look_up(trace, prepared)
         cached = fresh(found.cached, prepared.options, trace.created_at_ms)
         if cached is not None:
-            return self._from_cache(trace, prepared, cached)
+            return await self._from_cache(trace, prepared, cached)
         await self._scan(trace, prepared)
         decision = trace.decision = await self._decide(trace, prepared)
         return await self._forward(trace, prepared, decision)
@@ -187,14 +188,14 @@ class ChatPipeline:
         trace.model, trace.provider = served.model.id, served.model.provider
         trace.price = priced(served.model, trace.caller.policy.prices).price
         trace.laps.first_byte_us = self._lap_us(trace.started_ns) if stream else None
-        return self._streamed(trace, prepared, served) if stream else self._whole(trace, served)
+        return self._streamed(trace, prepared, served) if stream else await self._whole(trace, served)
 
-    def _whole(self, trace: Trace, served: Served) -> Answer:
+    async def _whole(self, trace: Trace, served: Served) -> Answer:
         said = served.said
         trace.completion_id = said.completion_id
         trace.usage = said.usage or estimated_usage(len(trace.body), len(served.body) // BYTES_PER_TOKEN)
         trace.usage_estimated = said.usage is None
-        body = _guarded(trace, served.body)
+        body = await _guarded(trace, served.body)
         self._settlement.answered(trace, lambda: body)
         return Answer(status=200, headers=(("content-type", JSON), *_headers(trace)), body=body)
 
@@ -211,10 +212,10 @@ class ChatPipeline:
         )
         return StreamedAnswer(status=200, headers=(*_STREAM_HEADERS, *_headers(trace)), chunks=relay)
 
-    def _from_cache(self, trace: Trace, prepared: Prepared, cached: CachedAnswer) -> Answer | StreamedAnswer:
+    async def _from_cache(self, trace: Trace, prepared: Prepared, cached: CachedAnswer) -> Answer | StreamedAnswer:
         trace.cache = "exact"
         trace.model, trace.provider, trace.completion_id = cached.model, cached.provider, cached.completion_id
-        body = _guarded(trace, cached.body.encode())
+        body = await _guarded(trace, cached.body.encode())
         self._settlement.served_from_cache(trace)
         if not prepared.chat.stream:
             return Answer(status=200, headers=(("content-type", JSON), *_headers(trace)), body=body)
@@ -232,15 +233,25 @@ def _guard(trace: Trace) -> AnswerGuard | None:
     return guard_of(trace.caller.tenant, trace.caller.policy.firewall, trace.body)
 
 
-def _guarded(trace: Trace, body: bytes) -> bytes:
+async def _guarded(trace: Trace, body: bytes) -> bytes:
     """Return the completion *body* as the client may see it; raises `RefusedError` where it must not be seen."""
     guard = _guard(trace)
     if guard is None:
         return body
-    shown = guard.whole(body)
+    shown = await _in_turns(guard.turns(body))
     trace.answer_verdict = guard.verdict()
     refuse_leak(guard)
     return shown
+
+
+async def _in_turns(turns: Turns[bytes]) -> bytes:
+    """Return what *turns* come to, and let others run between them."""
+    while True:
+        try:
+            next(turns)
+        except StopIteration as end:
+            return cast("bytes", end.value)
+        await asyncio.sleep(0)
 
 
 def _headers(trace: Trace) -> Headers:

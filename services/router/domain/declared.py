@@ -6,6 +6,7 @@ import msgspec
 
 from libs.contracts.bootstrap import Bootstrap
 from libs.contracts.state import OptimizationGates, RoutingRule, TenantPolicy
+from libs.redaction.secret_shapes import KINDS
 from services.router.domain import gates, keys, rules
 from services.router.domain.changes import same
 from services.router.domain.entities import Decide, Entity, Ref, StoredKey, gates_ref, ref_to, rule_ref
@@ -59,6 +60,10 @@ def _always(entity: Entity, models: Container[str] | None) -> Decide:
         unknown = [name for name in _priced(entity) if models is not None and name not in models]
         if unknown:
             raise RefusedError(f"prices: there is no model {unknown[0]!r}: GET /v1/models lists them", param="prices")
+        strange = [kind for kind in _allowed(entity) if kind not in KINDS]
+        if strange:
+            field = "firewall.output_allowed"
+            raise RefusedError(f"{field}: {strange[0]!r} is no kind of secret: {', '.join(KINDS)}", param=field)
         return entity
 
     return decide
@@ -66,6 +71,10 @@ def _always(entity: Entity, models: Container[str] | None) -> Decide:
 
 def _priced(entity: Entity) -> Iterable[str]:
     return entity.prices if isinstance(entity, TenantPolicy) else ()
+
+
+def _allowed(entity: Entity) -> Iterable[str]:
+    return entity.firewall.output_allowed if isinstance(entity, TenantPolicy) else ()
 
 
 def _key(wanted: StoredKey) -> Decide:

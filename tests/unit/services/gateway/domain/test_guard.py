@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.state import FirewallPolicy
-from services.gateway.domain.guard import guard_of
+from services.gateway.domain.guard import TURN, guard_of
 from services.gateway.domain.guarded_stream import GuardedStream
 
 KEY = "sk-proj-q7Zx2Lm9PzK1sVbT4cWd8RfGh"
@@ -69,3 +69,16 @@ def test_the_same_system_prompt_is_prepared_once():
     assert one is not None
     assert two is not None
     assert one._prompt is two._prompt
+
+
+def test_a_long_answer_is_read_in_turns_and_comes_to_the_same():
+    said = ("word " * 300 + f"api_key: {KEY} ") * 3
+    body = json.dumps({"choices": [{"message": {"content": said, "refusal": KEY}}]}).encode()
+    turns = list(guard().turns(body))
+    assert 1 + len(said) // TURN == len(turns)
+    assert json.loads(body.replace(KEY.encode(), b"[redacted:openai_key]")) == json.loads(guard().whole(body))
+
+
+@pytest.mark.parametrize("body", ["short", '{"choices": [{"message": {"content": "short"}}]}'])
+def test_a_short_answer_is_read_at_once(body: str):
+    assert [] == list(guard().turns(body.encode()))

@@ -176,3 +176,10 @@ async def test_a_route_that_has_moved_on_stays_where_it_is():
         (found := (await shell.control.gates("acme"))[rule_id]).stage,
         found.stage_since_ms,
     )
+
+
+async def test_a_kind_of_secret_that_nobody_looks_for_is_refused_with_those_that_there_are():
+    allowed = b'[[plans]]\nname = "pro"\n[[tenants]]\ntenant = "acme"\nplan = "pro"\nfirewall.output_allowed = ["%s"]\n'
+    with pytest.raises(RefusedError, match=r"firewall\.output_allowed: 'open_ai' is no kind of secret: .*openai_key"):
+        await Shell().apply(allowed % b"open_ai")
+    assert ["pro", "acme"] == await Shell().apply(allowed % b"openai_key")
