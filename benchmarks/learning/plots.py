@@ -6,9 +6,10 @@ The figures as pictures: learning curves, cost against quality, drift.
 
 import argparse
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import numpy as np
@@ -23,21 +24,25 @@ ABSENT = "no plots: matplotlib is not installed (pip install -e '.[bench]')"
 CURVES = ("random", "benchmarks", "single", "raw_pooled", "alone", "pooled", "newcomers")
 SIZE_INCHES, DOTS_PER_INCH, COLOURS = (8.0, 3.8), 100, 64
 
-Curve = list[tuple[float, float, float]]  # middle of the sessions, mean, half of the 95 % interval over seeds
+Draw: TypeAlias = Callable[["Axes", dict[str, dict[str, list[float]]]], None]
+Curve: TypeAlias = list[
+    tuple[float, float, float]
+]  # middle of the sessions, mean, half of the 95 % interval over seeds
 
 
 def drawn(results: Results, out: Path) -> str:
     """Draw whatever *results* hold into *out*; return which files, or why none."""
     if find_spec("matplotlib") is None:
         return ABSENT
-    plots = {
+    plots: dict[str, tuple[tuple[str, ...], Draw, str, str]] = {
         "curves.png": (CURVES, _curves, "sessions of each tenant", "share of the gap"),
         "frontier.png": (("newcomers",), _frontier, "dollars per hop", "quality"),
         "drift.png": (("drift",), _drift, "sessions of each tenant", "share of the gap"),
     }
     played = {scenario for figures in results.values() for scenario in figures}
-    due = {name: how for name, (wanted, *how) in plots.items() if played.intersection(wanted)}
-    for name, (draw, across, up) in due.items():
+    due = [name for name, (wanted, *_) in plots.items() if played.intersection(wanted)]
+    for name in due:
+        _, draw, across, up = plots[name]
         _picture(results, out / name, draw, across, up)
     return "plots: " + ", ".join(str(out / name) for name in due)
 
@@ -60,14 +65,14 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values))
 
 
-def _picture(results: Results, path: Path, draw: object, across: str, up: str) -> None:
+def _picture(results: Results, path: Path, draw: Draw, across: str, up: str) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra that the tables do without
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     for axes, (world, figures) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items(), strict=True):
         axes.set(title=f"world {world}", xlabel=across, ylabel=up)
         axes.grid(alpha=0.3)
-        draw(axes, figures)  # type: ignore[operator]
+        draw(axes, figures)
     lines, titles = next((axes.get_legend_handles_labels() for axes in figure.axes if axes.has_data()), ([], []))
     figure.legend(lines, titles, loc="outside lower center", ncols=4, fontsize=7)
     figure.savefig(path)
