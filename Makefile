@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 TESTS := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo stop test check lint format types unit contract integration e2e bench bench-firewall bench-learning bench-feedback train-firewall lock clean
+.PHONY: help setup run demo stop test check lint format types unit contract integration e2e bench bench-firewall bench-learning bench-feedback bench-redaction train-firewall lock clean
 
 help: ## show this help
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ bench-learning: setup ## learning on recorded outcomes, simulated and served, as
 
 bench-feedback: setup ## how soon a rating changes decisions
 	@$(PY) -m benchmarks.feedback_latency
+
+bench-redaction: setup ## redaction: processor time by kind of body, and what it finds in ordinary prompts
+	@$(PY) -m benchmarks.redaction
 
 train-firewall: setup ## train the scanner's model anew, with its card
 	@$(PY) -m libs.scanner.training --data $${FLOOPY_FIREWALL_DATA:-../shared/data/firewall} --out libs/scanner/data

@@ -25,7 +25,8 @@ from libs.routing.posterior import estimate
 from libs.routing.priors import load_priors
 from libs.routing.selection import seed_of
 from libs.routing.selector import Selector
-from libs.routing.tasks import RequestFeatures, classify
+from libs.routing.shapes import load_head
+from libs.routing.tasks import RequestFeatures, classify, task_of
 
 MODELS = 16
 BATCHES = 30
@@ -61,11 +62,12 @@ def main() -> int:
         text="Fix the failing tests. " * 200, system="You write code. " * 100, tools=("bash", "edit")
     )
     chat = RequestFeatures(text="Write a short story about the sea, step by step. " * 100)
-    body = _body()
+    body, head = _body(), load_head()
     decision_us = measured_us(lambda: selector.decide(request, weights, seed=seed_of("acme", "s", "chat")), 2000)
     rows = [
         ("classify: agent", measured_us(lambda: classify(agent), 200)),
         ("classify: chat, 5 kB", measured_us(lambda: classify(chat), 200)),
+        ("told by the head: chat, 5 kB", measured_us(lambda: task_of(chat, named=None, own=(), head=head), 200)),
         ("decide from a kept plan, with its seed", decision_us),
         ("plan anew: 256 draws", measured_us(lambda: plan_of(request, weights, models), 20)),
         (

@@ -69,7 +69,7 @@ async def _measure(service: LocalProcess, scans: int) -> None:
     remote = RemoteFirewall(f"http://127.0.0.1:{service.spec.port}", SECRET.encode(), deadline_s=5.0, epoch_s=epoch_s)
     dead = RemoteFirewall("http://127.0.0.1:1", SECRET.encode(), deadline_s=5.0, epoch_s=epoch_s)
     breaker = Breaker(BreakerSettings(failures=1, open_s=3_600.0, max_open_s=3_600.0))
-    fallback = FallbackFirewall(dead, local, breaker, time.monotonic, _ignore)
+    fallback = FallbackFirewall({"dead": dead}, local, breaker, time.monotonic, _ignore)
     print("tokens  mode      p50 ms   p99 ms   own CPU µs   service CPU µs")
     for tokens in LENGTHS:
         body = _body(tokens)

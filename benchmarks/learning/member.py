@@ -9,8 +9,8 @@ from benchmarks.learning.tenants import Tenant
 from benchmarks.learning.world import World
 from libs.contracts.events import ModelEstimates, WeightsPublished
 from libs.contracts.state import RoutingPolicy, TenantPolicy
-from libs.routing.credit import Credit, Hop, SessionRecord, contributions
 from libs.routing.costs import expected_costs
+from libs.routing.credit import Credit, Hop, SessionRecord, contributions
 from libs.routing.operations import Operations, with_operations
 from libs.routing.phases import phase_of, source_weights
 from libs.routing.pool import Pool, PooledTask

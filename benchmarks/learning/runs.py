@@ -8,13 +8,13 @@ from multiprocessing import get_context
 import msgspec
 from rich.progress import track
 
-from benchmarks.learning.agentic import load_agentic
+from benchmarks.learning.agentic import load_agentic, load_frugal
 from benchmarks.learning.report import Results
 from benchmarks.learning.scenarios import SCENARIOS, Figures
 from benchmarks.learning.tools import load_tools
 from benchmarks.learning.world import World, data_dir
 
-WORLDS = {"agentic": load_agentic, "tools": load_tools}
+WORLDS = {"agentic": load_agentic, "tools": load_tools, "frugal": load_frugal}
 
 
 def play(

@@ -156,7 +156,10 @@ def _without_privacy(task: PooledTask) -> PooledTask:
         for source, found in task.cells.items()
     }
     return msgspec.structs.replace(
-        task, cells=cells, speakers=dict.fromkeys(task.speakers, crowd), callers=dict.fromkeys(task.callers, crowd)
+        task,
+        cells=cells,
+        speakers={source: dict.fromkeys(found, crowd) for source, found in task.speakers.items()},
+        callers=dict.fromkeys(task.callers, crowd),
     )
 
 

@@ -61,6 +61,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int = 0
     finish_reason: str = "stop"
     tool: str | None = None
+    arguments: str = "{}"
+    piece_chars: int | None = None
 
 
 def cut(answer: Answer, most_tokens: int | None) -> tuple[Answer, str]:
@@ -79,7 +81,7 @@ def completion(reply: Reply) -> dict[str, Any]:
         "refusal": None,
     }
     if reply.tool:
-        message["tool_calls"] = [_tool_call(reply)]
+        message["tool_calls"] = [_tool_call(reply, reply.arguments)]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
     return {**_head(reply, "chat.completion"), "choices": [choice], "usage": _usage(reply)}
 
@@ -88,10 +90,13 @@ def chunks(reply: Reply, *, include_usage: bool) -> Iterator[dict[str, Any]]:
     """Render an answer as stream chunks: role, words or tool call, finish reason, and the usage if it is asked for."""
     yield _chunk(reply, {"role": "assistant", "content": ""})
     if reply.tool:
-        yield _chunk(reply, {"tool_calls": [{"index": 0, **_tool_call(reply)}]})
+        first, *rest = _pieces(reply, reply.arguments)
+        yield _chunk(reply, {"tool_calls": [{"index": 0, **_tool_call(reply, first)}]})
+        for piece in rest:
+            yield _chunk(reply, {"tool_calls": [{"index": 0, "function": {"arguments": piece}}]})
     else:
-        for index, word in enumerate(reply.answer.text.split(" ")):
-            yield _chunk(reply, {"content": f" {word}" if index else word})
+        for piece in _pieces(reply, reply.answer.text) if reply.piece_chars else _words(reply.answer.text):
+            yield _chunk(reply, {"content": piece})
     yield _chunk(reply, {}, reply.finish_reason)
     if include_usage:
         yield {**_head(reply, "chat.completion.chunk"), "choices": [], "usage": _usage(reply)}
@@ -125,9 +130,19 @@ def _chunk(reply: Reply, delta: dict[str, Any], finish_reason: str | None = None
     return {**_head(reply, "chat.completion.chunk"), "choices": [choice]}
 
 
-def _tool_call(reply: Reply) -> dict[str, Any]:
+def _words(text: str) -> Iterator[str]:
+    for index, word in enumerate(text.split(" ")):
+        yield f" {word}" if index else word
+
+
+def _pieces(reply: Reply, text: str) -> list[str]:
+    size = reply.piece_chars or len(text)
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+def _tool_call(reply: Reply, arguments: str) -> dict[str, Any]:
     call_id = f"call_{reply.completion_id.removeprefix('chatcmpl-')[:24]}"
-    return {"id": call_id, "type": "function", "function": {"name": reply.tool, "arguments": "{}"}}
+    return {"id": call_id, "type": "function", "function": {"name": reply.tool, "arguments": arguments}}
 
 
 def _usage(reply: Reply) -> dict[str, Any]:

@@ -127,6 +127,8 @@ class SimulatedProvider:
             cached_tokens=min(answer.prompt_tokens, self._cache.cached_tokens(request.model, texts)),
             finish_reason="tool_calls" if script.tool else finish_reason,
             tool=script.tool,
+            arguments=script.arguments,
+            piece_chars=script.piece_chars,
         )
 
     def _answer(self, question: Question, script: Script) -> Answer:

@@ -16,8 +16,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     status: answer with this HTTP error. retry_after_s: with this Retry-After. delay_ms: wait before the first byte.
     chunk_delay_ms: wait between chunks. die_after_chunks: break the connection after so many chunks of a stream; a whole answer is
-    broken off before its first byte. malformed: answer 200 with broken JSON. text: answer exactly this. tool: call this tool.
-    item: answer with the recorded outcome of this item.
+    broken off before its first byte. malformed: answer 200 with broken JSON. text: answer exactly this. tool: call this tool,
+    with these arguments. piece_chars: stream in pieces of so many characters instead of words. item: answer with the recorded outcome of this item.
     """
 
     status: int = 200
@@ -28,6 +28,8 @@ class Script(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     malformed: bool = False
     text: str | None = None
     tool: str | None = None
+    arguments: str = "{}"
+    piece_chars: int | None = None
     item: str | None = None
     models: str = ""
 

@@ -25,6 +25,7 @@ Strategy: TypeAlias = Literal[
 Label: TypeAlias = Literal["false_positive", "missed_attack", "correct"]
 ControlKind: TypeAlias = Literal["key", "plan", "policy", "rule", "gates", "priors"]
 Stage: TypeAlias = Literal["live", "canary", "shadow"]
+LeakCategory: TypeAlias = Literal["secret_leak", "system_prompt_leak"]
 
 
 class SourceWeights(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,7 +91,8 @@ class DecisionInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     *snapshot_id* and *base_id* name the `WeightsPublished` that were used and, where the tenant's lay over it, the pool's;
     `day0` stands for the shipped benchmarks. *prices* are dollars per million tokens by candidate: fresh input, cached input,
     output. *shares* are the weights that a rule gives its targets, *default_model* is the one an operator configured and
-    *pinned* what the session was served before; *trial* says that the session is one of the canary share.
+    *pinned* what the session was served before; *trial* says that the session is one of the canary share. *task_by* is who told
+    the task: `client`, `structure`, `words`, or the version of the head that did.
     """
 
     snapshot_id: str
@@ -100,6 +102,7 @@ class DecisionInputs(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     expected_output_tokens: int = 0
     pinned: str | None = None
     in_tool_loop: bool = False
+    task_by: str = ""
     trial: bool = False
     cost_weight: float = 0.0
     latency_weight: float = 0.0
@@ -166,11 +169,21 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
     reasoning: int = 0
 
 
+class AnswerVerdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in the answer, counted by kind, never by value: it passed, passed redacted, or was blocked."""
+
+    action: Literal["flag", "redact", "block"]
+    category: LeakCategory
+    kinds: dict[str, int]
+    role: str = "assistant"
+
+
 class FirewallVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """
     What the scanner said; *error* means it could not say and the tenant's fail policy decided.
 
-    *scanner* is who said it: the gateway's own, or the firewall service; None where nobody scanned.
+    *scanner* is who said it: the gateway's own, or the firewall service; None where nobody scanned. *answer* is the other
+    side's: None where the answer was not looked at, or nothing was found in it.
     """
 
     action: Literal["allow", "flag", "block", "off", "error"]
@@ -179,6 +192,7 @@ class FirewallVerdict(msgspec.Struct, frozen=True, kw_only=True):
     role: str | None = None
     took_us: int = 0
     scanner: Literal["local", "remote"] | None = None
+    answer: AnswerVerdict | None = None
 
 
 class Timings(msgspec.Struct, frozen=True, kw_only=True):
@@ -306,7 +320,8 @@ class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.la
     A tenant said whether the firewall was right about a request, or about a session. Topic `verdicts`.
 
     *event_id* is derived from (tenant, session, request): a subject has one label, and a retry is the same event. *labeller* is
-    the id of the key that said so; *request_id* None means the session as a whole.
+    the id of the key that said so; *request_id* None means the session as a whole. *text* is what was judged, where the tenant
+    sent it along and lets its prompts train the scanner: a blocked prompt is kept nowhere else.
     """
 
     event_id: str
@@ -317,6 +332,7 @@ class VerdictLabelled(msgspec.Struct, frozen=True, kw_only=True, tag="verdict.la
     request_id: str | None = None
     labeller: str | None = None
     comment: str | None = None
+    text: str | None = None
 
 
 class ControlChanged(msgspec.Struct, frozen=True, kw_only=True, tag="control.changed", tag_field="type"):
@@ -348,11 +364,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """
-    What is known of one model on one task; a source without evidence is None.
-
-    *cost_deviation_micro_usd* is the standard deviation of the belief in *cost_micro_usd*, not of single charges.
-    """
+    """What is known of one model on one task; a source without evidence is None."""
 
     benchmark: Estimate
     session: Estimate | None = None
@@ -360,7 +372,6 @@ class ModelEstimates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     manual: Estimate | None = None
     latency_ms: float | None = None
     cost_micro_usd: float | None = None
-    cost_deviation_micro_usd: float = 0.0
     error_rate: float | None = None
 
 

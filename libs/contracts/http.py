@@ -18,6 +18,7 @@ SESSION_HEADERS = (
 ErrorCode: TypeAlias = Literal[
     "BAD_REQUEST",
     "PROMPT_THREAT_DETECTED",
+    "ANSWER_BLOCKED",
     "INVALID_API_KEY",
     "FORBIDDEN",
     "plan_required",

@@ -7,11 +7,11 @@ rebuilds statistics.
 """
 
 import hashlib
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from libs.contracts.events import Stage, Strategy
+from libs.contracts.events import LeakCategory, Stage, Strategy
 
 ANY_ROUTE = "*"  # The route of gates that hold wherever a rule has none of its own.
 POOL = "*pool"  # Scope of the shared pool; no tenant id can hold an asterisk.
@@ -23,6 +23,8 @@ TASK_PATTERN = r"^[a-z][a-z0-9_-]{0,47}$"
 MAX_SESSION_ID_CHARS = 256
 
 FirewallMode: TypeAlias = Literal["block", "flag", "off"]
+OutputMode: TypeAlias = Literal["off", "flag", "redact", "block"]
+Canary: TypeAlias = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{8,128}$")]
 QuarantineReason: TypeAlias = Literal["passage", "session"]
 PiiKind: TypeAlias = Literal["secret", "email", "phone", "card", "iban", "national_id", "ip"]
 USUAL_PII: frozenset[PiiKind] = frozenset(("secret", "email", "phone", "card", "iban", "national_id"))
@@ -63,7 +65,11 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """
     How a tenant wants prompts scanned; thresholds None means those of the model card.
 
-    *may_train* allows the operator to export prompts that the tenant has labelled, to train the scanner with.
+    *may_train* allows the operator to export prompts that the tenant has labelled, to train the scanner with. *output* is what
+    becomes of an answer in which something of *output_categories* is found: it passes and is recorded, passes with
+    `[redacted:kind]` in its place, or ends. The system prompt is no default category: where documents stand in it, an answer
+    quotes them. *output_allowed* are kinds of secrets that may pass (`libs/redaction/secret_shapes.py`), *canaries* strings of
+    the tenant's own that must never be in an answer.
     """
 
     mode: FirewallMode = "block"
@@ -72,6 +78,10 @@ class FirewallPolicy(msgspec.Struct, frozen=True, kw_only=True):
     flag_threshold: float | None = None
     block_threshold: float | None = None
     may_train: bool = False
+    output: OutputMode = "off"
+    output_categories: tuple[LeakCategory, ...] = ("secret_leak",)
+    output_allowed: tuple[str, ...] = ()
+    canaries: tuple[Canary, ...] = ()
 
     def mode_for(self, *, asked: bool | None) -> FirewallMode:
         """Return how to scan: a client may always turn the scan on, and turn it off only where it blocks nothing."""

@@ -1,6 +1,7 @@
 """What a provider's answer says about itself: id, model, why it ended and what it used, plain or streamed."""
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
@@ -63,16 +64,24 @@ def read_answer(body: bytes) -> Answer | None:
     )
 
 
+def data_of(event: bytes) -> bytes:
+    """Return the data of one server-sent event, its lines joined."""
+    if _ONE_LINE.fullmatch(event):
+        return event[6:-2]
+    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
+    return lines[0] if len(lines) == 1 else b"\n".join(lines)
+
+
 class SseUsageReader:
     """
     Reads a chat completion's event stream while its bytes pass through.
 
     `feed` returns the bytes to hand on at once: those it was given, or with *hide_usage* whole events without the chunk that
-    carries nothing but usage. The results are the same however the stream was cut. *done* means `[DONE]` was seen, *failed*
-    an error event.
+    carries nothing but usage. *rewrite* is given every event and returns what stands in its place; then too whole events are
+    returned. The results are the same however the stream was cut. *done* means `[DONE]` was seen, *failed* an error event.
     """
 
-    def __init__(self, *, hide_usage: bool = False) -> None:
+    def __init__(self, *, hide_usage: bool = False, rewrite: Callable[[bytes], bytes] | None = None) -> None:
         self.completion_id: str | None = None
         self.model: str | None = None
         self.finish_reason: str | None = None
@@ -80,6 +89,8 @@ class SseUsageReader:
         self.done = False
         self.failed = False
         self._hide_usage = hide_usage
+        self._rewrite = rewrite or _unchanged
+        self._by_event = hide_usage or rewrite is not None
         self._pending = bytearray()
 
     def feed(self, chunk: bytes) -> bytes:
@@ -88,31 +99,37 @@ class SseUsageReader:
         self._pending += chunk
         shown = self._complete_events(searched)
         if len(self._pending) > MAX_EVENT_BYTES:
-            shown += self._pending
+            shown += self._rewrite(bytes(self._pending))
             self._pending.clear()
-        return shown if self._hide_usage else chunk
+        return shown if self._by_event else chunk
 
     def close(self) -> bytes:
         """End the stream; return what was held back because its event never ended."""
         rest = bytes(self._pending)
         self._pending.clear()
-        shown = b"" if self._read(rest) else rest
-        return shown if self._hide_usage else b""
+        if not self._by_event or not rest:
+            self._read(rest)
+            return b""
+        return self._shown(rest)
 
     def _complete_events(self, searched: int) -> bytes:
         shown: list[bytes] = []
         start = 0
         while (end := _event_end(self._pending, max(start, searched))) is not None:
             event = bytes(self._pending[start:end])
-            if not self._read(event):
-                shown.append(event)
+            shown.append(self._shown(event))
             start = end
         del self._pending[:start]
         return b"".join(shown)
 
+    def _shown(self, event: bytes) -> bytes:
+        is_hidden = self._read(event)
+        rewritten = self._rewrite(event)
+        return b"" if is_hidden else rewritten
+
     def _read(self, event: bytes) -> bool:
         """Note what *event* says; return whether it is the usage chunk that has to be hidden."""
-        data = _data_of(event)
+        data = data_of(event)
         if data == b"[DONE]":
             self.done = True
         if not data.startswith(b"{"):
@@ -133,16 +150,13 @@ class SseUsageReader:
         return self._hide_usage and usage is not None and body.choices == []
 
 
+def _unchanged(event: bytes) -> bytes:
+    return event
+
+
 def _event_end(text: bytearray, start: int) -> int | None:
     if b"\r" in text:
         found = _EVENT_END.search(text, start)
         return None if found is None else found.end()
     end = text.find(b"\n\n", start)
     return None if end < 0 else end + 2
-
-
-def _data_of(event: bytes) -> bytes:
-    if _ONE_LINE.fullmatch(event):
-        return event[6:-2]
-    lines = [line[5:].removeprefix(b" ") for line in event.splitlines() if line.startswith(b"data:")]
-    return lines[0] if len(lines) == 1 else b"\n".join(lines)

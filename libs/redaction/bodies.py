@@ -5,14 +5,12 @@ A body is never decoded as a whole: that would hold up an event loop for millise
 """
 
 import re
-from collections.abc import Callable, Generator, Iterator
-from typing import Final, TypeAlias
+from collections.abc import Generator, Iterator
+from typing import Final, Protocol, TypeAlias
 
 from libs.redaction.literals import closing_quote, decoded, encoded
 from libs.redaction.pieces import USUAL, cut
 
-Redact: TypeAlias = Callable[[str, str], str]
-"""A text and the name of the field that holds it → the text with placeholders."""
 Slices: TypeAlias = Generator[None, None, str]
 """Work that yields between slices and returns a text."""
 
@@ -27,7 +25,20 @@ _BETWEEN: Final = re.compile(r"[ \n\r\t{}\[\]:,0-9+\-.eE]*+(?:(?:true|false|null
 _WHOLE_NUMBER: Final = re.compile(r"(?<![0-9.eE+\-])[0-9]{7,19}(?![0-9.eE])")
 
 
-def redacted(text: str, redact: Redact, name: str = "", depth: int = 0) -> Slices:
+class Redacts(Protocol):
+    """What is done with the texts of a body, each with the *name* of the field that holds it."""
+
+    def piece(self, text: str, name: str) -> str:
+        """Return *text* with placeholders."""
+
+    def knows(self, raw: str, name: str) -> bool:
+        """Say whether the inside of a literal is known to hold nothing."""
+
+    def remember(self, raw: str, name: str) -> None:
+        """Take note that it holds nothing."""
+
+
+def redacted(text: str, redact: Redacts, name: str = "", depth: int = 0) -> Slices:
     """
     Return *text* with everything that it says passed through *redact*; yields between slices of a few thousand characters.
 
@@ -41,17 +52,17 @@ def redacted(text: str, redact: Redact, name: str = "", depth: int = 0) -> Slice
     return (yield from _plain(text, redact, name))
 
 
-def _plain(text: str, redact: Redact, name: str) -> Slices:
+def _plain(text: str, redact: Redacts, name: str) -> Slices:
     parts, start = [], 0
     while start < len(text):
         end = cut(text, start)
-        parts.append(redact(text[start:end], name))
+        parts.append(redact.piece(text[start:end], name))
         start = end
         yield
     return "".join(parts)
 
 
-def _json(text: str, redact: Redact, depth: int) -> Slices:
+def _json(text: str, redact: Redacts, depth: int) -> Slices:
     rewritten = _Rewritten(text)
     at, rested, name = 0, 0, ""
     while (opened := text.find('"', at)) >= 0:
@@ -62,8 +73,9 @@ def _json(text: str, redact: Redact, depth: int) -> Slices:
             closed = yield from _closing(text, opened + 1)
         raw = text[opened + 1 : closed]
         is_name = text[closed + 1 : closed + 3].lstrip(" ")[:1] == ":"
-        if not _says_nothing(raw):
-            rewritten.put(opened + 1, closed, (yield from _string(raw, redact, "" if is_name else name, depth)))
+        of = "" if is_name else name
+        if not _says_nothing(raw) and not redact.knows(raw, of):
+            rewritten.put(opened + 1, closed, (yield from _string(raw, redact, of, depth)))
         if is_name:
             name = raw[:_LONGEST_NAME]
         at = closed + 1
@@ -99,7 +111,7 @@ def _closing(text: str, at: int) -> Generator[None, None, int]:
     raise ValueError("a string does not end")
 
 
-def _between(rewritten: _Rewritten, start: int, end: int, redact: Redact, name: str) -> Generator[None, None, None]:
+def _between(rewritten: _Rewritten, start: int, end: int, redact: Redacts, name: str) -> Generator[None, None, None]:
     """Redact the numbers between two strings; one that was something becomes a string."""
     text = rewritten.whole
     while start < end:
@@ -111,36 +123,43 @@ def _between(rewritten: _Rewritten, start: int, end: int, redact: Redact, name: 
             yield
 
 
-def _numbers(text: str, redact: Redact, name: str) -> str:
+def _numbers(text: str, redact: Redacts, name: str) -> str:
     if not text.strip(_PUNCTUATION):
         return text
     if _BETWEEN.fullmatch(text) is None:
         raise ValueError("no JSON between two strings")
 
     def replaced(found: "re.Match[str]") -> str:
-        number = redact(found[0], name)
+        number = redact.piece(found[0], name)
         return found[0] if number == found[0] else f'"{number}"'
 
     return _WHOLE_NUMBER.sub(replaced, text)
 
 
-def _string(raw: str, redact: Redact, name: str, depth: int) -> Slices:
-    """Return the inside of a string literal."""
+def _string(raw: str, redact: Redacts, name: str, depth: int) -> Slices:
+    """Return the inside of a string literal, redacted; what holds nothing is remembered."""
+    replaced = yield from _searched(raw, redact, name, depth)
+    if replaced == raw:
+        redact.remember(raw, name)
+    return replaced
+
+
+def _searched(raw: str, redact: Redacts, name: str, depth: int) -> Slices:
     if "\\" not in raw and len(raw) <= USUAL:
-        return redact(raw, name)
+        return redact.piece(raw, name)
     if (yield from _is_binary(raw)):
         return raw
     if raw.lstrip(" ")[:1] in ("{", "["):
         return (yield from _nested(raw, redact, name, depth))
     parts: list[str] = []
     for part, text in _decoded(raw):
-        replaced = redact(text, name)
+        replaced = redact.piece(text, name)
         parts.append(part if replaced == text else encoded(replaced))
         yield
     return "".join(parts)
 
 
-def _nested(raw: str, redact: Redact, name: str, depth: int) -> Slices:
+def _nested(raw: str, redact: Redacts, name: str, depth: int) -> Slices:
     texts = []
     for _, text in _decoded(raw):
         texts.append(text)

@@ -13,6 +13,8 @@ from libs.redaction.secrets import Finding
 _RANK: Final[dict[str, int]] = {
     "secret": 0, "email": 1, "iban": 2, "card": 3, "national_id": 4, "phone": 5, "ip": 6,
 }  # fmt: skip
+_SHORTEST: Final = 6  # a@b.io
+_SHORTEST_KEY: Final = 16
 _NUMBERS: Final = frozenset(("card", "iban", "national_id", "phone"))
 
 
@@ -22,6 +24,8 @@ def find(text: str, kinds: "frozenset[PiiKind]", context: str = "") -> list[Find
 
     Where findings overlap they are one, of the kind that tells more. Takes time linear in *text*.
     """
+    if len(text) < _SHORTEST:
+        return []
     found = sorted(_found(text, kinds, context), key=lambda finding: (finding.start, _RANK[finding.kind]))
     return _united(found) if len(found) > 1 else found
 
@@ -41,6 +45,8 @@ def _found(text: str, kinds: "frozenset[PiiKind]", context: str) -> Iterator[Fin
 
 
 def _secrets(text: str, context: str) -> Iterator[Finding]:
+    if len(text) < _SHORTEST_KEY and "://" not in text and ";" not in text:
+        return
     label = f'{context}": "' if context else ""
     for secret in secrets.find(label + text, len(label)):
         yield Finding(start=secret.start - len(label), end=secret.end - len(label), kind="secret")

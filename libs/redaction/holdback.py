@@ -11,11 +11,11 @@ class Holdback:
 
     The pieces that `feed` and `close` return join to the redaction of the whole text, however it was cut. At most
     `LONGEST_HELD` characters wait; a secret that is longer is replaced at once, and its rest dropped as it comes. Only *kinds*
-    are replaced; *found* counts them.
+    are replaced; *found*, which may be shared, counts them.
     """
 
-    def __init__(self, kinds: frozenset[str]) -> None:
-        self.found: Counter[str] = Counter()
+    def __init__(self, kinds: frozenset[str], found: Counter[str] | None = None) -> None:
+        self.found = Counter() if found is None else found
         self.held = ""
         self._kinds = kinds
         self._context = ""

@@ -18,7 +18,6 @@ from stdnum.fr import nir
 from stdnum.in_ import pan
 from stdnum.it import codicefiscale
 from stdnum.nl import bsn
-from stdnum.us import ssn
 
 _START: Final = r"(?<![0-9A-Za-z])(?<!\d[.,])"
 _END: Final = r"(?![0-9A-Za-z])(?!\.\d)"
@@ -51,7 +50,8 @@ class NationalId(msgspec.Struct, frozen=True, kw_only=True):
 _SSN: Final = r"(?:ssn|social[ _-]?security)"
 _BSN: Final = r"(?:bsn|burgerservicenummer|sofi[ -]?nummer)"
 _AADHAAR: Final = r"(?:aadhaa?r|uidai)"
-STEMS: Final = ("ssn", "social", "bsn", "burgerservicenummer", "sofi", "aadha", "uidai")
+_PAN: Final = r"(?:pan|permanent account)"
+STEMS: Final = ("ssn", "social", "bsn", "burgerservicenummer", "sofi", "aadha", "uidai", "pan", "permanent account")
 """One of these is in every name, in lower case."""
 
 
@@ -68,12 +68,13 @@ def _is_nino(value: str) -> bool:
 
 
 def _is_ssn(value: str) -> bool:
+    """Check for what was never given; numbers known from advertisements are masked like any other."""
     digits = re.sub(r"\D", "", value)
-    return ssn.is_valid(f"{digits[:3]}-{digits[3:5]}-{digits[5:]}")
+    return digits[:3] not in ("000", "666") and digits[0] != "9" and digits[3:5] != "00" and digits[5:] != "0000"
 
 
 NATIONAL_IDS: Final = (
-    NationalId(digits=9, shape=_shape(r"(?<!-)\d{3}-\d{2}-\d{4}(?!-)"), is_valid=ssn.is_valid),  # United States
+    NationalId(digits=9, shape=_shape(r"(?<!-)\d{3}-\d{2}-\d{4}(?!-)"), is_valid=_is_ssn),  # United States
     NationalId(
         digits=9,
         shape=_shape(r"\d{3}[ .\-]?\d{2}[ .\-]?\d{4}"),
@@ -82,7 +83,7 @@ NATIONAL_IDS: Final = (
     ),
     NationalId(  # United Kingdom
         digits=6,
-        shape=_shape(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-D]"),
+        shape=_shape(r"(?:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z]|QQ)[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-D]"),
         is_valid=_is_nino,
         has_capitals=True,
     ),
@@ -110,9 +111,10 @@ NATIONAL_IDS: Final = (
         is_valid=codicefiscale.is_valid,
     ),
     NationalId(digits=11, shape=_shape(r"\d{3}\.?\d{3}\.?\d{3}-?\d{2}"), is_valid=cpf.is_valid),  # Brazil
-    NationalId(digits=12, shape=_shape(r"[2-9]\d{3}([ -])\d{4}\1\d{4}"), is_valid=_is_aadhaar),  # India
+    NationalId(digits=12, shape=_shape(r"(?<!\d{4}[ -])[2-9]\d{3}([ -])\d{4}\1\d{4}"), is_valid=_is_aadhaar),  # India
     NationalId(digits=12, shape=_shape(r"[2-9]\d{11}"), is_valid=_is_aadhaar, name=_named(_AADHAAR)),
     NationalId(
         digits=4, shape=_shape(r"[A-Z]{3}[ABCFGHJLPT][A-Z]\d{4}[A-Z]"), is_valid=pan.is_valid, has_capitals=True
     ),
+    NationalId(digits=4, shape=_shape(r"[A-Z]{5}\d{4}[A-Z]"), is_valid=bool, has_capitals=True, name=_named(_PAN)),
 )

@@ -34,7 +34,7 @@ _PLAIN: Final = dict.fromkeys("\u00a0\u2007\u2009\u202f", " ") | dict.fromkeys("
 
 _CARD: Final = re.compile(
     r"(?<![0-9A-Za-z])(?<!\d[.,])"
-    r"(?:[2-68]\d{3}([ .\-])\d{4}\1\d{4}\1\d{1,7}|3\d{3}([ .\-])\d{6}\2\d{4,5}|[2-68]\d{11,18})"
+    r"(?:[2-68]\d{3}([ .\-]{1,2})\d{4}\1\d{4}\1\d{1,7}|3\d{3}([ .\-])\d{6}\2\d{4,5}|[2-68]\d{11,18})"
     r"(?![0-9A-Za-z])(?!\.\d)"
 )
 _IBAN: Final = re.compile(r"(?<![0-9A-Za-z])[A-Za-z]{2}\d{2}(?:[A-Za-z0-9]{1,30}+)?(?:[ \-][A-Z0-9]{1,16}+){0,8}+")
@@ -74,22 +74,29 @@ def find_numbers(text: str, kinds: frozenset[str], context: str = "") -> Iterato
     classes = folded.encode("latin-1", "replace").translate(_CLASSES)
     if not _may_hold_any(classes):
         return
+    stems = _stems(folded, context)
     for cluster in _CLUSTER.finditer(classes):
         start = max(0, cluster.start() - _BEFORE)
         near = classes[start : cluster.end()]
         if _may_hold_any(near) and not _is_time(folded, cluster):
-            yield from _in_cluster(_region(folded, near, start, context), kinds)
+            yield from _in_cluster(_region(folded, near, start, context, stems), kinds)
 
 
-def _region(text: str, classes: bytes, start: int, context: str) -> _Region:
+def _stems(text: str, context: str) -> list[str]:
+    """Return what names there may be anywhere: most texts have none, and no number has to look for them."""
+    words = f"{text} {context}".lower()
+    return [stem for stem in _STEMS if stem in words]
+
+
+def _region(text: str, classes: bytes, start: int, context: str, stems: list[str]) -> _Region:
     end = start + len(classes)
-    words = f"{text[max(0, start - LONGEST_NAME) : end]}{context}".lower()
+    words = f"{text[max(0, start - LONGEST_NAME) : end]} {context}".lower() if stems else ""
     return _Region(
         text=text,
         start=start,
         end=end,
         context=context,
-        is_named=any(stem in words for stem in _STEMS),
+        is_named=any(stem in words for stem in stems),
         has_capitals=b"A" in classes,
         digits=max(map(len, _RUN.findall(classes.translate(None, b"-")))),
     )

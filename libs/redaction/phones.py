@@ -31,7 +31,7 @@ NAMED: Final = re.compile(_START + r"\(?\d" + _MORE + "{6,13}" + _END)
 _WORDS: Final = (
     *("phone", "mobile", "whatsapp", "telef[oó]no?", "telefone", "téléphone", "handynummer", "rufnummer", "m[oó]vil"),
     *("celular", "cellulare", "portable"),
-    r"(?<![a-z])(?:tel|fax|cell|mob|sms|call[ ](?:me|us|him|her|them))(?![a-z])",
+    r"(?<![a-z])(?:tel|fax|cell|mob|sms|call(?:[ ](?:me|us|him|her|them))?|(?:my|our|his|her|their)[ ]number)(?![a-z])",
 )
 NAMES: Final = re.compile(
     rf"(?i)(?<!\[)(?:{'|'.join(_WORDS)})(?![a-z])(?:[ _\-]?(?:number|nummer|num[eé]ro|número|no|nr)\b)?"
@@ -39,7 +39,20 @@ NAMES: Final = re.compile(
 )
 """What makes the digits right after it a telephone number; a placeholder does not."""
 STEMS: Final = (
-    *("phone", "mob", "whatsapp", "tel", "fax", "cell", "sms", "call", "handynummer", "rufnummer", "portable"),
+    *(
+        "phone",
+        "mob",
+        "whatsapp",
+        "tel",
+        "fax",
+        "cell",
+        "sms",
+        "call",
+        "number",
+        "handynummer",
+        "rufnummer",
+        "portable",
+    ),
     *("movil", "móvil", "celular", "télé"),
 )
 """One of these is in every one of `NAMES`, in lower case: seeing that there is none is far faster than the search."""

@@ -6,7 +6,7 @@ from typing import Final
 
 USUAL: Final = 2_048
 """Characters of a piece, about; a piece is searched in one go."""
-LONGEST: Final = 2 * USUAL
+LONGEST: Final = USUAL + 512
 """A piece is longer than usual to end where a text can be cut, up to this; then it is cut anywhere."""
 
 _CUT: Final = re.compile(

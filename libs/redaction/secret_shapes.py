@@ -78,7 +78,9 @@ PREFIXES: Final = tuple(sorted({prefix for shapes in _TOKENS.values() for prefix
 BEGINNINGS: Final = frozenset(prefix[:length] for prefix in PREFIXES for length in range(1, len(prefix) + 1))
 _FIRST = "[" + "".join(sorted({prefix[0] for prefix in PREFIXES})) + "]"
 
-MAY_BEGIN: Final = re.compile(_BOUNDARY + _FIRST)
+_FIRST_TWO = "|".join(sorted({re.escape(prefix[:2]) for prefix in PREFIXES}))
+
+MAY_BEGIN: Final = re.compile(f"{_BOUNDARY}(?={_FIRST_TWO}|{_FIRST}\\Z)")
 TOKENS: Final = re.compile(f"{_BOUNDARY}(?={_FIRST})(?:{_TOKEN})")
 """A credential that tells what it is; `lastgroup` is its kind. It reaches as far as its `TAILS`."""
 
@@ -120,9 +122,9 @@ PASSWORDS: Final = re.compile(
     r"""|;[ ]?(?i:password|pwd)=(?P<field>[^;()\s"'\\]{4,128})(?=[;\s"'\\]|\Z)"""
 )
 """The password of a connection string."""
-OPEN_PASSWORD: Final = re.compile(
-    r"""(?:://[^\s:/@"'<>\\\[]{0,64}:(?P<url>[^\s/"'<>\\]{1,128})|;[ ]?(?i:password|pwd)=(?P<field>[^;()\s"'\\]{1,128}))\Z"""
-)
+OPEN_URL: Final = re.compile(r"""://[^\s:/@"'<>\\\[]{0,64}:([^\s/"'<>\\]{1,128})\Z""")
+OPEN_FIELD: Final = re.compile(r""";[ ]?(?i:password|pwd)=([^;()\s"'\\]{1,128})\Z""")
+LONGEST_FIELD_LABEL: Final = len("; password=")
 
 _WORD_TAIL = re.compile(_W + "*+")
 _LABELLED_TAIL = re.compile(RUN[:-1] + "=]*+")

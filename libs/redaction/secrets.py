@@ -17,9 +17,11 @@ from libs.redaction.secret_shapes import (
     BEGINNINGS,
     DECIDED_WITHIN,
     LABELS,
+    LONGEST_FIELD_LABEL,
     LONGEST_PEM,
     MAY_BEGIN,
-    OPEN_PASSWORD,
+    OPEN_FIELD,
+    OPEN_URL,
     PASSWORDS,
     PEM,
     PREFIXES,
@@ -70,8 +72,8 @@ def find(text: str, start: int = 0) -> list[Finding]:
 
     Kinds are `secret_shapes.KINDS`. Takes time linear in *text*.
     """
-    found = sorted((*_in_runs(text, start), *_passwords(text, start)), key=lambda finding: finding.start)
-    return _merged(found)
+    found = [*_in_runs(text, start), *_passwords(text, start)]
+    return _merged(sorted(found, key=lambda finding: finding.start)) if found else found
 
 
 def redact(text: str, findings: Iterable[Finding]) -> str:
@@ -96,8 +98,7 @@ def open_from(text: str, findings: list[Finding], start: int = 0) -> int:
     *findings* are those of `find(text, start)`. At most `LONGEST_HELD` characters are open, but for a finding that is decided
     and goes on: `grown` says how far.
     """
-    done = max(start, findings[-1].end) if findings else start
-    ends = [_open_run(text, start, done), _open_password(text, start)]
+    ends = [_open_run(text, findings, start), _open_password(text, start)]
     ends += (finding.start for finding in findings[-1:] if goes_on(finding, text))
     return min(ends)
 
@@ -187,10 +188,12 @@ def _bits(value: str) -> float:
 
 
 def _passwords(text: str, start: int) -> Iterator[Finding]:
+    if text.find("@", start) < 0 and text.find(";", max(0, start - LONGEST_FIELD_LABEL)) < 0:
+        return
     for found in PASSWORDS.finditer(text, max(0, start - CONTEXT)):
         group = "url" if found["url"] is not None else "field"
         begin, end = found.span(group)
-        if begin >= start and not _PLAIN_PASSWORD.fullmatch(found[group]):
+        if begin >= start and not _PLAIN_PASSWORD.fullmatch(found[group]) and "[redacted:" not in found[group]:
             yield Finding(start=begin, end=end, kind="connection_string")
 
 
@@ -205,27 +208,32 @@ def _merged(found: list[Finding]) -> list[Finding]:
     return merged
 
 
-def _open_run(text: str, start: int, done: int) -> int:
-    """Return where in the last run a token, after *done*, or a labelled value begins that is not decided yet."""
+def _open_run(text: str, findings: list[Finding], start: int) -> int:
+    """Return where in the last run a token, none of *findings*, or a labelled value begins that is not decided yet."""
     size = len(text)
     run = _LAST_RUN.match(text[: start - 1 if start else None : -1])
     begin = size - (0 if run is None else run.end())
     if begin == size:
         return size
-    for found in MAY_BEGIN.finditer(text, max(begin, done, size - DECIDED_WITHIN)):
-        if text[found.start() :] in BEGINNINGS or text.startswith(PREFIXES, found.start()):
-            token = found.start()
-            break
-    else:
-        token = size
+    token = next(_open_tokens(text, findings, max(begin, size - DECIDED_WITHIN)), size)
     value = _value_start(text, begin)
     is_labelled = value < token and size - value < DECIDED_WITHIN and _label(text, value) is not None
     return value if is_labelled else token
 
 
+def _open_tokens(text: str, findings: list[Finding], start: int) -> Iterator[int]:
+    for found in MAY_BEGIN.finditer(text, start):
+        at = found.start()
+        is_begun = text.startswith(PREFIXES, at) or text[at:] in BEGINNINGS
+        if is_begun and not any(finding.start < at < finding.end for finding in findings):
+            yield at
+
+
 def _open_password(text: str, start: int) -> int:
-    window = max(0, len(text) - CONTEXT)
-    if text.find("://", window) < 0 and text.find(";", window) < 0:
-        return len(text)
-    found = OPEN_PASSWORD.search(text, window)
-    return len(text) if found is None else max(start, found.start("url" if found["url"] is not None else "field"))
+    opened = [len(text)]
+    begin = max(0, len(text) - CONTEXT, text.rfind(" ") - 1)  # No space but the one after the semicolon.
+    for opening, pattern in (("://", OPEN_URL), (";", OPEN_FIELD)):
+        at = text.rfind(opening, begin)
+        found = None if at < 0 else pattern.match(text, at)
+        opened += () if found is None else (max(start, found.start(1)),)
+    return min(opened)

@@ -31,7 +31,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     *requested* holds the models the client named, in order; empty means `auto`. *rule* goes before *requested*. *pinned* is
     the model that the session was given for this task; *unavailable* are models whose circuit is open; *gates* are those
-    of the route, None where there are none.
+    of the route, None where there are none; *task_by* is who told the task (`libs.routing.tasks.Told`).
     """
 
     tenant: str
@@ -46,6 +46,7 @@ class RoutingRequest(msgspec.Struct, frozen=True, kw_only=True):
     unavailable: frozenset[str] = frozenset()
     expected_output_tokens: int = 500
     gates: OptimizationGates | None = None
+    task_by: str = ""
 
     @property
     def default_model(self) -> str | None:

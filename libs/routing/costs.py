@@ -10,7 +10,7 @@ from libs.contracts.events import Usage
 from libs.providers.catalogue import Model, cost_micro_usd
 from libs.routing.day0_belief import compound
 from libs.routing.mixed import Prior, Seen, learn
-from libs.routing.operations import Cost, Operations, average_usage
+from libs.routing.operations import Operations, average_usage
 from libs.routing.pooled_cells import PooledTask, cap_of, enough_callers
 
 MODEL_VARIANCE = 0.6  # Of the logarithm of how far a model's charges lie off its list price, on all tasks alike.
@@ -66,9 +66,9 @@ def pooled_ratios(
 
 def expected_costs(
     own: Charges, pool: Ratios, usage: Mapping[str, Usage], models: Mapping[str, Model]
-) -> dict[str, dict[str, Cost]]:
+) -> dict[str, dict[str, float]]:
     """
-    Return the expected charge by task of *own* and model.
+    Return the expected charge in micro-dollars by task of *own* and model.
 
     *own* are the tenant's charges, *pool* the ratios of all tenants and *usage* their average request by task. The scale is the
     tenant's own average request, before its first one the pool's; a task that nobody has an average of has no entry. It is the
@@ -81,22 +81,16 @@ def expected_costs(
     averages = {task: average for task, found in own.items() if (average := average_usage(found.values()))}
     seen = _seen((pool, ratios(own, averages, models)), tasks, priced)
     learned = learn(_prior(len(tasks), len(priced)), seen)
-    found: dict[str, dict[str, Cost]] = {}
+    found: dict[str, dict[str, float]] = {}
     for t, task in enumerate(own):
         mine = averages.get(task)
         average = mine or usage.get(task)
         if average is not None:
             off = np.exp(learned.qualities[t] + learned.levels[0 if mine is None else 1, t])
-            doubt = np.sqrt(learned.covariance[:, t, t])
             found[task] = {
-                name: _cost(float(factor) * _listed(models[name], average), float(deviation))
-                for name, factor, deviation in zip(priced, off, doubt, strict=True)
+                name: float(factor) * _listed(models[name], average) for name, factor in zip(priced, off, strict=True)
             }
     return found
-
-
-def _cost(micro_usd: float, doubt: float) -> Cost:
-    return Cost(micro_usd=micro_usd, deviation=doubt * micro_usd)
 
 
 def _prior(tasks: int, models: int) -> Prior:

@@ -8,13 +8,17 @@ one tenant says of one task. That a cell is published at all is not covered: k-a
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import log, sqrt
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
 from libs.routing.statistics import Evidence, FeedbackSource, Sums
+
+Place: TypeAlias = tuple[str, FeedbackSource]
+"""Model and source of a cell."""
 
 SENSITIVITY = sqrt(
     1.0 + 1.0 / 4.0 + 1.0 / 16.0
@@ -71,6 +75,27 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
         return epsilon_of(self.spent_rho, delta)
 
 
+def release(
+    contributions: Mapping[str, Evidence],
+    publishable: Collection[Place],
+    ledger: Ledger,
+    privacy: Privacy,
+    *,
+    task: str,
+    key: bytes,
+    day: int,
+) -> tuple[dict[Place, Sums] | None, Ledger]:
+    """
+    Return what may be said of *task* (tenant → evidence), and the ledger after it.
+
+    Only the *publishable* cells are said, with noise. None where the period cannot afford it: then what was said before has to
+    stand.
+    """
+    cells = {place: sums for place, sums in totals(contributions, privacy.tenant_cap).items() if place in publishable}
+    after = charged(ledger, task, digest_of(cells, key), privacy, day=day)
+    return (None, ledger) if after is None else (noised(cells, task, privacy, key), after)
+
+
 def rho_of(epsilon: float, delta: float) -> float:
     """Return the greatest rho that implies (*epsilon*, *delta*)."""
     tail = log(1.0 / delta)
@@ -83,25 +108,23 @@ def epsilon_of(rho: float, delta: float) -> float:
     return rho + 2.0 * sqrt(rho * log(1.0 / delta))
 
 
-def clipped(evidence: Evidence, cap: float) -> dict[tuple[str, FeedbackSource], Sums]:
+def clipped(evidence: Evidence, cap: float) -> dict[Place, Sums]:
     """Return a tenant's evidence of one task scaled to a Euclidean norm of at most *cap* sessions, scores within [0, 1]."""
     norm = sqrt(sum(sums.n**2 for sums in evidence.values()))
     share = min(1.0, cap / norm) if norm > 0 else 0.0
     return {place: _scaled(sums, share) for place, sums in evidence.items() if sums.n > 0}
 
 
-def totals(contributions: Mapping[str, Evidence], cap: float) -> dict[tuple[str, FeedbackSource], Sums]:
+def totals(contributions: Mapping[str, Evidence], cap: float) -> dict[Place, Sums]:
     """Return the sums over tenants, each clipped to *cap*: what noise of `Privacy.sigma` hides any one of."""
-    found: dict[tuple[str, FeedbackSource], Sums] = {}
+    found: dict[Place, Sums] = {}
     for _, evidence in sorted(contributions.items()):
         for place, sums in clipped(evidence, cap).items():
             found[place] = _added(found.get(place, Sums()), sums)
     return found
 
 
-def noised(
-    cells: Mapping[tuple[str, FeedbackSource], Sums], task: str, privacy: Privacy, key: bytes
-) -> dict[tuple[str, FeedbackSource], Sums]:
+def noised(cells: Mapping[Place, Sums], task: str, privacy: Privacy, key: bytes) -> dict[Place, Sums]:
     """
     Return *cells* with noise, made possible again: n at least 0, scores within [0, 1].
 
@@ -111,7 +134,7 @@ def noised(
     return {place: _noised(sums, privacy.sigma, _generator(key, task, place, sums)) for place, sums in cells.items()}
 
 
-def digest_of(cells: Mapping[tuple[str, FeedbackSource], Sums], key: bytes) -> str:
+def digest_of(cells: Mapping[Place, Sums], key: bytes) -> str:
     """Return what tells two contents of a task apart, and nothing else about them to those without *key*."""
     content = sorted((*place, sums.n, sums.sum_x, sums.sum_xx) for place, sums in cells.items())
     return hmac.new(key, msgspec.json.encode(content), hashlib.sha256).hexdigest()
@@ -142,7 +165,7 @@ def _added(one: Sums, other: Sums) -> Sums:
     return Sums(n=one.n + other.n, sum_x=one.sum_x + other.sum_x, sum_xx=one.sum_xx + other.sum_xx)
 
 
-def _generator(key: bytes, task: str, place: tuple[str, FeedbackSource], sums: Sums) -> np.random.Generator:
+def _generator(key: bytes, task: str, place: Place, sums: Sums) -> np.random.Generator:
     content = msgspec.json.encode((task, *place, sums.n, sums.sum_x, sums.sum_xx))
     seed = hmac.new(key, content, hashlib.sha256).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(seed)))

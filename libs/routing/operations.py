@@ -31,13 +31,6 @@ class Operations(msgspec.Struct, frozen=True, kw_only=True):
         return self.requests + self.errors
 
 
-class Cost(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request is expected to cost, and the standard deviation of that belief, both in micro-dollars."""
-
-    micro_usd: float
-    deviation: float
-
-
 NONE = Operations()
 
 
@@ -46,12 +39,12 @@ def with_operations(
     operations: Mapping[str, Operations],
     *,
     others: Mapping[str, Operations] | None = None,
-    costs: Mapping[str, Cost] | None = None,
+    costs: Mapping[str, float] | None = None,
 ) -> dict[str, ModelEstimates]:
     """
     Return *estimates* with expected cost, latency and error rate.
 
-    *costs* are by model (`expected_costs`). Latency and error rate are those of the tenant's *operations*, of a
+    *costs* are micro-dollars by model (`expected_costs`). Latency and error rate are those of the tenant's *operations*, of a
     model it has not called those of *others*.
     """
     pool, expected = others or {}, costs or {}
@@ -88,13 +81,12 @@ def scaled(operations: Operations, share: float) -> Operations:
     return Operations(**{name: share * getattr(operations, name) for name in Operations.__struct_fields__})
 
 
-def _with(item: ModelEstimates, own: Operations, pool: Operations, cost: Cost | None) -> ModelEstimates:
+def _with(item: ModelEstimates, own: Operations, pool: Operations, cost: float | None) -> ModelEstimates:
     heard = own if own.requests else pool
     tried = own if own.attempts else pool
     return msgspec.structs.replace(
         item,
         latency_ms=heard.latency_ms / heard.requests if heard.requests else None,
-        cost_micro_usd=cost.micro_usd if cost else own.cost_micro_usd / own.requests if own.requests else None,
-        cost_deviation_micro_usd=cost.deviation if cost else 0.0,
+        cost_micro_usd=own.cost_micro_usd / own.requests if cost is None and own.requests else cost,
         error_rate=tried.errors / tried.attempts if tried.attempts else None,
     )

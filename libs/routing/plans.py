@@ -75,7 +75,7 @@ def plan_on(field: Field, request: RoutingRequest, weights: WeightsPublished) ->
     day0, best = best_of(benchmarks), best_of(results)
     key = f"{weights.scope}:{weights.version}:{request.task}:{','.join(model.id for model in field.models)}"
     chances = chances_of(field, results, floor=request.policy.routing.exploration_floor, day0=day0, key=key)
-    likelihoods = best_probabilities([item.utility for item in results], [item.utility_variance for item in results], key=key)
+    likelihoods = best_probabilities([item.utility for item in results], [item.variance for item in results], key=key)
     candidates = tuple(map(_candidate, field.models, results, chances, likelihoods))
     rule = request.rule
     template = Decision(
@@ -178,6 +178,7 @@ def _decided(
             expected_output_tokens=request.expected_output_tokens,
             pinned=request.pinned,
             in_tool_loop=request.in_tool_loop,
+            task_by=request.task_by,
         ),
     )
 

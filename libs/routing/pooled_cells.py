@@ -9,9 +9,7 @@ import msgspec
 from libs.contracts.events import Usage
 from libs.routing.operations import Operations, average_usage, scaled, summed
 from libs.routing.statistics import SOURCES, Evidence, FeedbackSource, Sums
-from libs.routing.variances import USUAL as NOISE
-
-__all__ = ["NOISE", "PooledCell", "PooledTask", "cap_of", "enough", "enough_callers", "pooled"]
+from libs.routing.variances import USUAL
 
 TENANT_VARIANCE = 0.004  # How much tenants really differ on a model.
 MAX_SHARE = 0.20  # Of a cell's weight that one tenant may have.
@@ -43,7 +41,7 @@ class PooledCell(msgspec.Struct, frozen=True, kw_only=True):
 
     def precision(self, source: FeedbackSource) -> float:
         """Return how well the mean of all tenants' sessions by *source* tells the model's quality for one of them."""
-        return 1.0 / (NOISE[source] / self.sums.n + TENANT_VARIANCE / self.tenants)
+        return 1.0 / (USUAL[source] / self.sums.n + TENANT_VARIANCE / self.tenants)
 
     def share_of(self, own: Sums) -> float:
         """Return the share in the sums of a tenant that contributed *own*."""

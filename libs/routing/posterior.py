@@ -1,6 +1,6 @@
 """Shrinkage from benchmark to pool to tenant: what a tenant may believe of each model on one task."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import msgspec
@@ -12,15 +12,15 @@ from libs.providers.catalogue import Model
 from libs.routing.day0_belief import MODEL_VARIANCE, TASK_VARIANCE, compound, day0_belief
 from libs.routing.mixed import Floats, Learned, Prior, Seen, learn, shrunk_covariance
 from libs.routing.pool import Pool
-from libs.routing.pooled_cells import NOISE
 from libs.routing.priors import Priors
-from libs.routing.statistics import SOURCES, Cell, Evidence, FeedbackSource, Moments, Sums, faded
+from libs.routing.statistics import SOURCES, Cell, Evidence, Moments, Sums, faded
+from libs.routing.variances import estimated_variances
 
 OWN_MODEL_VARIANCE = 0.001  # Of how much better a model is for this tenant than for others, on all of its tasks alike.
 OWN_TASK_VARIANCE = 0.004  # The same on one task.
 SOURCE_VARIANCE = 0.002  # Of how much better one source sees a model than the others do.
 LEVEL_VARIANCE = 0.05  # How far a rater's harshness may move all models of a task together.
-PSEUDO_NOISE = 20.0  # Sessions' worth of `NOISE` in the noise estimated from the data.
+PSEUDO_NOISE = 20.0  # Sessions' worth of the usual noise in the noise estimated from the data.
 
 
 _Own: TypeAlias = Mapping[str, Evidence]
@@ -148,7 +148,7 @@ def _sessions(own: _Own, tasks: tuple[str, ...], pool: Pool, models: list[str]) 
     for t, task in enumerate(tasks):
         for m, model in enumerate(models):
             cell = pool.tasks[task].cell("session", model) if task in pool.tasks else None
-            if cell is not None:
+            if cell is not None and cell.published:
                 found[t, m] = cell.without(own.get(task, {}).get((model, "session"), Sums())).n
     return found
 
@@ -158,21 +158,14 @@ def _seen(own: Mapping[str, Evidence], models: list[str], levels: Floats) -> See
     shape = (len(SOURCES), len(own), len(models))
     means, precision = np.zeros(shape), np.zeros(shape)
     index = {model: m for m, model in enumerate(models)}
+    noise = estimated_variances(own.values(), PSEUDO_NOISE)
     for s, source in enumerate(SOURCES):
-        noise = _noise(source, own.values())
         for t, evidence in enumerate(own.values()):
             for (model, by), sums in evidence.items():
                 if by == source and model in index and sums.n > 0:
                     means[s, t, index[model]] = sums.mean - levels[s, t]
-                    precision[s, t, index[model]] = 1.0 / (noise / sums.n + SOURCE_VARIANCE)
+                    precision[s, t, index[model]] = 1.0 / (noise[source] / sums.n + SOURCE_VARIANCE)
     return Seen(means=means, precision=precision)
-
-
-def _noise(source: FeedbackSource, evidence: Iterable[Evidence]) -> float:
-    """Return the variance of one session's score: the usual one, corrected by the spread that is seen."""
-    mine = [sums for found in evidence for (_, by), sums in found.items() if by == source and sums.n > 1.0]
-    freedom = sum(sums.n - 1.0 for sums in mine)
-    return (PSEUDO_NOISE * NOISE[source] + sum(sums.spread for sums in mine)) / (PSEUDO_NOISE + freedom)
 
 
 def _columns(

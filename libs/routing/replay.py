@@ -97,6 +97,7 @@ def request_of(decision: Decision, tenant: str, session_id: str) -> RoutingReque
         pinned=inputs.pinned,
         in_tool_loop=inputs.in_tool_loop,
         expected_output_tokens=inputs.expected_output_tokens,
+        task_by=inputs.task_by,
         gates=OptimizationGates(stage=decision.stage, canary_share=float(inputs.trial)),
     )
 

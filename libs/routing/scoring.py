@@ -14,13 +14,12 @@ UNKNOWN = ModelEstimates(benchmark=Estimate(mean=0.5, variance=0.02))
 
 
 class Scored(msgspec.Struct, frozen=True, kw_only=True):
-    """One model's score in [0, 1] and the utility it comes to after cost and latency, each with its variance."""
+    """One model's score in [0, 1] with its variance, and the utility it comes to after cost and latency."""
 
     scores: SourceScores
     score: float
     utility: float
     variance: float
-    utility_variance: float
     samples: float
     latency_ms: float | None
     cost_usd: float | None
@@ -92,7 +91,6 @@ def _scored(
         score=score,
         utility=score - penalty,
         variance=variance,
-        utility_variance=variance + (policy.cost_weight * item.cost_deviation_micro_usd / MICRO) ** 2,
         samples=sum((part.samples for part in (item.session, item.auto, item.manual) if part is not None), 0.0),
         latency_ms=latency_ms,
         cost_usd=cost,

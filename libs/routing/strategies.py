@@ -23,7 +23,7 @@ def chances_of(field: Field, results: list[Scored], *, floor: float, day0: int, 
             return one_hot(len(results), fastest_of(results), floor=floor)
         case "feedback_driven":
             utilities = [item.utility for item in results]
-            return explored(utilities, [item.utility_variance for item in results], floor=floor, day0=day0, key=key)
+            return explored(utilities, [item.variance for item in results], floor=floor, day0=day0, key=key)
 
 
 def favourite_of(field: Field, results: list[Scored]) -> int | None:

@@ -1,7 +1,7 @@
 """The shape of a request as a task name: a structural classifier, and the taxonomy that priors share."""
 
 import re
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, Protocol, TypeAlias, get_args
 
 import msgspec
 
@@ -21,7 +21,7 @@ Task: TypeAlias = Literal[
 TASKS: tuple[str, ...] = get_args(Task)
 
 LONG_CONTEXT_TOKENS = 48_000
-READ_CHARS = 1_500  # Words are looked for at both ends of the text: a bound on time, not on meaning.
+READ_CHARS = 500  # Words are looked for at both ends of the text: a bound on time, not on meaning.
 
 _FENCE = "```"
 _WORD = re.compile(r"[a-z_]{3,}")
@@ -69,26 +69,52 @@ class RequestFeatures(msgspec.Struct, frozen=True, kw_only=True):
     context_tokens: int = 0
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """The task of a request, and who says so: `client`, `structure`, `words`, or a head by its version."""
+
+    task: str
+    by: str
+
+
+class Head(Protocol):
+    """What tells a shape from a text where structure says nothing."""
+
+    version: str
+
+    def shape_of(self, text: str, kind: str) -> str:
+        """Return the task of a request of *text* whose key words suggest *kind*."""
+
+
 class UnknownTaskError(ValueError):
     """A request names a task that neither everybody nor its tenant has; the message lists those there are."""
 
 
-def task_of(features: RequestFeatures, *, named: str | None, own: tuple[str, ...]) -> str:
+def task_of(features: RequestFeatures, *, named: str | None, own: tuple[str, ...], head: Head | None = None) -> Told:
     """
-    Return the task of a request: the one it names, else the one it looks like.
+    Return the task of a request: the one it names, else the one its structure has, else what *head* makes of its words.
 
     It may name a task of the taxonomy or one of the tenant's *own*: statistics are kept per task, so that names made up by
     clients would grow them without end. Raises `UnknownTaskError`.
     """
-    if named is None:
-        return classify(features)
-    if named not in TASKS and named not in own:
-        raise UnknownTaskError(f"there is no task {named!r}; known: {', '.join((*TASKS, *own))}")
-    return named
+    if named is not None:
+        if named not in TASKS and named not in own:
+            raise UnknownTaskError(f"there is no task {named!r}; known: {', '.join((*TASKS, *own))}")
+        return Told(task=named, by="client")
+    task = _by_structure(features)
+    if task is not None:
+        return Told(task=task, by="structure")
+    kind = _by_words(_words(features.text))
+    return (
+        Told(task=kind, by="words") if head is None else Told(task=head.shape_of(features.text, kind), by=head.version)
+    )
 
 
 def classify(features: RequestFeatures) -> str:
-    """Return the task of a request; the first trait that fits decides, structure before words."""
+    """Return the task of a request by structure and key words; the first trait that fits decides."""
+    return _by_structure(features) or _by_words(_words(features.text))
+
+
+def _by_structure(features: RequestFeatures) -> str | None:
     if features.tools:
         return _agent_task(features)
     if features.images:
@@ -97,9 +123,7 @@ def classify(features: RequestFeatures) -> str:
         return "long_context"
     if _FENCE in features.text:
         return "coding"
-    if features.structured:
-        return "structured"
-    return _by_words(_words(features.text))
+    return "structured" if features.structured else None
 
 
 def _agent_task(features: RequestFeatures) -> str:

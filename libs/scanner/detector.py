@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from libs.scanner.decoding import decoded
+from libs.scanner.hashing import NGRAM_SIZES
 from libs.scanner.model import Model, Reading, bundled_model
 from libs.scanner.normalise import normalise
 from libs.scanner.text import Role, Segment
@@ -71,8 +72,10 @@ class Detector:
     def _evidence(self, reading: Reading) -> tuple[str, ...]:
         """Spell the n-grams that raised the score most."""
         strongest = np.argsort(-reading.contributions, axis=None)[:EVIDENCE_NGRAMS]
-        sizes, starts = np.unravel_index(strongest, reading.contributions.shape)
-        return tuple(self._spelled(reading, start, size + 1) for size, start in zip(sizes, starts, strict=True))
+        kinds, starts = np.unravel_index(strongest, reading.contributions.shape)
+        return tuple(
+            self._spelled(reading, start, NGRAM_SIZES[kind]) for kind, start in zip(kinds, starts, strict=True)
+        )
 
     def _spelled(self, reading: Reading, start: int, length: int) -> str:
         return self._tokenizer.spell(reading.ids[start : start + length].tolist())

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from libs.scanner.hashing import NGRAM_SIZES
+from libs.scanner.hashing import LONGEST, following_of
 from libs.scanner.tokens import Ids
 from libs.scanner.verdict import Thresholds
 from libs.scanner.windows import Spans, windows
@@ -23,12 +23,12 @@ MODEL: Final = Path(__file__).parent / "data" / "firewall.onnx"
 THRESHOLDS: Final = "thresholds"
 """Name of the model's own metadata field that holds its `Thresholds` as JSON."""
 
-SEPARATOR: Final = np.zeros(NGRAM_SIZES - 1, np.int64)
+SEPARATOR: Final = np.zeros(LONGEST - 1, np.int32)
 """Padding after every text: no n-gram reaches into the next text, and the end of a text is a feature of its own."""
 
 
 class Reading(NamedTuple):
-    """The most suspicious window of one text: its probability, its tokens, and what each n-gram that starts there adds (size x token)."""
+    """The most suspicious window of one text: its probability, its tokens, and what each n-gram that starts there adds (kind x token)."""
 
     score: float
     ids: Ids
@@ -52,9 +52,8 @@ class Model:
         if not texts:
             return []
         flat, spans = batch_of(texts)
-        bounds = np.concatenate(spans)
-        inputs = {"ids": flat, "starts": bounds[:, 0], "ends": bounds[:, 1]}
-        scores, contributions = self._session.run(None, inputs)
+        bounds = spans[0] if len(spans) == 1 else np.concatenate(spans)
+        scores, contributions = self._session.run(None, {"tokens": following_of(flat), "windows": bounds})
         return list(_best(spans, scores, flat, contributions))
 
 
@@ -77,7 +76,8 @@ def batch_of(texts: Sequence[Ids]) -> tuple[Ids, list[Spans]]:
     """Return the texts as one array, each followed by the separator, and the windows of each within that array."""
     flat = np.concatenate([part for ids in texts for part in (ids, SEPARATOR)])
     offsets = accumulate((len(ids) + len(SEPARATOR) for ids in texts), initial=0)
-    return flat, [windows(len(ids)) + offset for ids, offset in zip(texts, offsets, strict=False)]
+    spans = zip(map(windows, map(len, texts)), offsets, strict=False)
+    return flat, [within + offset if offset else within for within, offset in spans]
 
 
 def _best(spans: Sequence[Spans], scores: Weights, flat: Ids, contributions: Weights) -> Iterator[Reading]:

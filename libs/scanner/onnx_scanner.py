@@ -28,6 +28,10 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True, eq=False):
         with contextlib.suppress(RuntimeError):
             self.answer.get_loop().call_soon_threadsafe(self._settle, outcome)
 
+    def expire(self) -> None:
+        """Give the caller up, on its own loop; a scan that is under way notices."""
+        self._settle(ScannerTimeoutError("no verdict within the deadline"))
+
     def _settle(self, outcome: Verdict | Exception) -> None:
         if self.answer.done():
             return
@@ -42,7 +46,8 @@ class OnnxScanner:
 
     def __init__(self, detector: Callable[[], Detector] = Detector.bundled, queue_scans: int = QUEUE_SCANS) -> None:
         self._build = detector
-        self._jobs: queue.Queue[_Job | None] = queue.Queue(queue_scans)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._queue_scans = queue_scans
         self._thread: threading.Thread | None = None
 
     @property
@@ -73,25 +78,21 @@ class OnnxScanner:
         """Return the verdict within `deadline_s` seconds; see `libs.scanner.scanner` for what it raises."""
         if not self.running:
             raise ScannerFailedError("the scanner is not running")
-        job = _Job(segments=segments, thresholds=thresholds, answer=asyncio.get_running_loop().create_future())
+        if self._jobs.qsize() >= self._queue_scans:
+            raise ScannerBusyError("too many scans wait")
+        loop = asyncio.get_running_loop()
+        job = _Job(segments=segments, thresholds=thresholds, answer=loop.create_future())
+        self._jobs.put(job)
+        expiry = loop.call_later(deadline_s, job.expire)
         try:
-            self._jobs.put_nowait(job)
-        except queue.Full as error:
-            raise ScannerBusyError("too many scans wait") from error
-        return await _answer(job, deadline_s)
+            return await job.answer
+        finally:
+            expiry.cancel()
 
     def _work(self, detector: Detector) -> None:
         while (job := self._jobs.get()) is not None:
             if not job.answer.done():
                 job.settle(_outcome(detector, job))
-
-
-async def _answer(job: _Job, deadline_s: float) -> Verdict:
-    try:
-        async with asyncio.timeout(deadline_s):
-            return await job.answer
-    except TimeoutError as error:
-        raise ScannerTimeoutError(f"no verdict within {deadline_s} s") from error
 
 
 def _outcome(detector: Detector, job: _Job) -> Verdict | Exception:

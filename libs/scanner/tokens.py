@@ -11,7 +11,7 @@ import nanotoken
 import numpy as np
 import numpy.typing as npt
 
-Ids = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.int32]
 
 VOCABULARY: Final = Path(__file__).parent / "data" / "vocab.txt"
 
@@ -28,7 +28,7 @@ class Tokenizer:
     def encode(self, texts: Sequence[str]) -> list[Ids]:
         """Return the token ids of each text, on the calling thread."""
         flat, offsets = self._backend.encode_batch(texts, add_special_tokens=False, parallel=False)
-        ids = flat.astype(np.int64)
+        ids = flat.astype(np.int32)
         return [ids[start:end] for start, end in pairwise(offsets.tolist())]
 
     def spell(self, ids: Sequence[int]) -> str:

@@ -29,8 +29,8 @@ class PoolKeeper:
     Recomputes the tasks of the pool that ratings, membership, a new day or another Day-0 table have made out of date.
 
     Charges come in with the ratings of their task, and all of them whenever every tenant is refreshed: what a request costs
-    changes too slowly to be worth a mark for each. A tenant that stops contributing is out of the pool with the next recomputation, and a changed policy reaches the
-    tenant's weights with the next turn. *partitions* is how many there are.
+    changes too slowly to be worth a mark for each. A tenant that stops contributing is out of the pool with the next
+    recomputation, and a changed policy reaches the tenant's weights with the next turn. *partitions* is how many there are.
     """
 
     def __init__(

@@ -18,6 +18,7 @@ from libs.kafka.sender import KafkaSender
 from libs.kafka.settings import KafkaSettings
 from libs.kafka.source import KafkaSource
 from libs.kafka.topics_admin import ensure_topics
+from libs.redaction.sessions import SessionNames
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.identity import require_identity
@@ -82,7 +83,9 @@ async def _recorder(app: web.Application, config: FeedbackConfig) -> AsyncIterat
 async def _intake(app: web.Application, config: FeedbackConfig) -> AsyncIterator[None]:
     redis, deadline_s = app[REDIS], config.redis_deadline_s
     plans = RedisPlans(redis, deadline_s=deadline_s, keep_s=config.plan_cache_s, clock_s=epoch_s)
-    app[INTAKE] = Intake(SessionFinder(RedisSessions(redis, deadline_s=deadline_s)), plans, app[RECORDER], epoch_ms)
+    names = SessionNames(config.internal_secret.reveal())
+    finder = SessionFinder(RedisSessions(redis, deadline_s=deadline_s), names)
+    app[INTAKE] = Intake(finder, plans, app[RECORDER], epoch_ms)
     yield
 
 

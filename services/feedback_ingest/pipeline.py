@@ -8,6 +8,7 @@ import msgspec
 from libs.contracts import topics
 from libs.contracts.events import FeedbackReceived, session_key
 from libs.contracts.state import FeedbackMark
+from libs.redaction.sessions import SessionNames
 from services.feedback_ingest.domain import months, ratings
 from services.feedback_ingest.domain.dialects import Submission
 from services.feedback_ingest.domain.ratings import ManualRating
@@ -48,8 +49,11 @@ class SessionFinder:
     known yet is looked up again after each of *retry_delays_s*.
     """
 
-    def __init__(self, sessions: Sessions, *, retry_delays_s: Sequence[float] = (0.05, 0.15, 0.3)) -> None:
+    def __init__(
+        self, sessions: Sessions, names: SessionNames, *, retry_delays_s: Sequence[float] = (0.05, 0.15, 0.3)
+    ) -> None:
         self._sessions = sessions
+        self._names = names
         self._retry_delays_s = retry_delays_s
 
     async def find(self, caller: Caller, named: str | None) -> str:
@@ -61,6 +65,7 @@ class SessionFinder:
         """
         if named is None:
             return await self._last(caller)
+        named = self._names.of(caller.tenant, named)
         try:
             return await self._by_alias(caller.tenant, named) or named
         except StoreUnavailableError:

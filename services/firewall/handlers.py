@@ -20,7 +20,7 @@ from libs.scanner.text import extract, unscanned_roles
 from libs.scanner.verdict import Thresholds, Verdict
 from services.firewall.domain.labels import LabelRequest, NoSubjectError
 from services.firewall.domain.scan_request import InvalidScanError, ScanRequest, parse
-from services.firewall.labelling import ConflictingLabelError, Labelling, UnknownRequestError
+from services.firewall.labelling import ConflictingLabelError, Labelling, NoTrainingError, UnknownRequestError
 from services.firewall.pipeline import Inspector
 from services.firewall.ports import StoreUnavailableError
 
@@ -77,6 +77,9 @@ def _label_refusals() -> Iterator[None]:
         raise ApiError(400, "BAD_REQUEST", message, param="request_id") from error
     except UnknownRequestError as error:
         raise ApiError(404, "not_found", "Not found.") from error
+    except NoTrainingError as error:
+        message = "This tenant's policy does not let its prompts train the firewall: leave the text out."
+        raise ApiError(400, "BAD_REQUEST", message, param="text") from error
     except ConflictingLabelError as error:
         raise ApiError(409, "CONFLICT", "This has another label already.", param="label") from error
     except (StoreUnavailableError, PublishError) as error:

@@ -15,7 +15,9 @@ from libs.kafka.publisher import JournaledPublisher
 from libs.kafka.sender import KafkaSender
 from libs.providers.catalogue import Catalogue
 from libs.providers.loading import load_catalogue
+from libs.redaction.sessions import SessionNames
 from libs.routing.priors import Priors, day0, load_priors
+from libs.routing.shapes import load_head
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms, epoch_s
 from libs.runtime.lifecycle import Listener, listen_tcp
@@ -154,14 +156,13 @@ async def _firewall(app: web.Application, config: GatewayConfig) -> AsyncIterato
     app[METRICS].watch_scanner(lambda: scanner.waiting)
     degrade = app[METRICS].degrade
     local = LocalFirewall(scanner, thresholds, config.scan.deadline_s, degrade)
-    if config.firewall.url is None:
-        app[FIREWALL] = local
-        yield
-    else:
-        remote = _remote_firewall(config, config.firewall.url)
-        app[FIREWALL] = FallbackFirewall(remote, local, _firewall_breaker(config), time.monotonic, degrade)
-        yield
-        await remote.close()
+    replicas = {url: _remote_firewall(config, url) for url in config.firewall.url}
+    app[FIREWALL] = (
+        FallbackFirewall(replicas, local, _firewall_breaker(config), time.monotonic, degrade) if replicas else local
+    )
+    yield
+    for replica in replicas.values():
+        await replica.close()
     await asyncio.to_thread(scanner.close)
 
 
@@ -231,9 +232,10 @@ async def _pipeline(app: web.Application, config: GatewayConfig) -> AsyncIterato
         hot_state=app[HOT_STATE],
         weights=app[WEIGHTS],
         protection=Protection(app[FIREWALL], metrics.degrade),
-        router=Router(app[CATALOGUE]),
+        router=Router(app[CATALOGUE], load_head()),
         attempts=Attempts(app[UPSTREAM], breaker, clock, settings),
         settlement=Settlement(app[HOT_STATE], publication, metrics, clock, defer),
+        sessions=SessionNames(secret),
         clock=clock,
         draw=random.Random().random,  # noqa: S311 - spreads cached variants, guards nothing
     )

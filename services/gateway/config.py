@@ -42,14 +42,19 @@ class FirewallSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The firewall service as a scanner in front of the gateway's own."""
 
     url: Annotated[
-        str | None, Meta(description="Firewall service that scans prompts; without, only this process does.")
-    ] = None
+        tuple[str, ...],
+        Meta(description="Firewall service that scans prompts, or its replicas; without, only this process does."),
+    ] = ()
     deadline_s: Annotated[float, Meta(gt=0, description="Longest wait for its verdict before this process scans.")] = (
         0.02
     )
     breaker_failures: Annotated[int, Meta(ge=1, description="Failures in a row after which it is left alone.")] = 5
     breaker_open_s: Annotated[float, Meta(gt=0, description="How long at first; it doubles.")] = 1.0
     breaker_max_open_s: Annotated[float, Meta(gt=0, description="How long at most.")] = 10.0
+
+    def __post_init__(self) -> None:
+        if not all(url.startswith(("http://", "https://")) for url in self.url):
+            raise ValueError("url: an address begins with http:// or https://")
 
 
 class GatewayConfig(ServiceConfig, frozen=True, kw_only=True):

@@ -5,7 +5,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from libs.contracts.events import FirewallVerdict, RequestCompleted, Timings
+from libs.contracts.events import AnswerVerdict, FirewallVerdict, RequestCompleted, Timings
 from libs.kafka.publisher import JournaledPublisher
 from libs.runtime.metrics import LATENCY_BUCKETS_S
 
@@ -43,6 +43,8 @@ class GatewayMetrics:
         self.firewall = Counter("gateway_firewall", "Verdicts.", ["action", "role", "scanner"], registry=registry)
         # Scans that wait for this process's scanner: near its limit, the next ones are dropped.
         self.waiting_scans = Gauge("gateway_waiting_scans", "Scans in the queue.", registry=registry)
+        # What the output side found in answers, by kind, and what became of the answer.
+        self.leaks = Counter("gateway_answer_findings", "Findings.", ["kind", "action"], registry=registry)
         # Work done with less than everything: which dependency was missed.
         self.degraded = Counter("gateway_degraded", "Degradations.", ["what"], registry=registry)
         # Events on disk that Kafka does not have yet: grows while Kafka is away.
@@ -76,8 +78,15 @@ class GatewayMetrics:
             self._add(self.attempts, (attempt.provider, attempt.model, attempt.outcome))
         if event.firewall is not None:
             self._add(self.firewall, _labels(event.firewall))
+            self._count_leaks(event.firewall.answer)
         if event.provider is not None and event.model is not None:
             self._count_use(event, event.provider, event.model)
+
+    def _count_leaks(self, answer: AnswerVerdict | None) -> None:
+        if answer is None:
+            return
+        for kind, count in answer.kinds.items():
+            self._add(self.leaks, (kind, answer.action), count)
 
     def _observe_stages(self, timings: Timings) -> None:
         self._stage["parse"].observe(timings.parse_us / 1e6)

@@ -20,6 +20,7 @@ from libs.kafka.settings import KafkaSettings
 from libs.kafka.source import KafkaSource
 from libs.kafka.topics_admin import ensure_topics
 from libs.providers.loading import load_catalogue
+from libs.redaction.sessions import SessionNames
 from libs.runtime.background import background
 from libs.runtime.clock import epoch_ms
 from libs.runtime.identity import require_identity
@@ -74,6 +75,7 @@ def build_app(config: RouterConfig) -> web.Application:
         landing_wait_s=config.landing_wait_s,
     )
     app[wiring.CURSOR_SECRET] = CursorSecret(secret)
+    app[wiring.SESSION_NAMES] = SessionNames(config.internal_secret.reveal())
     app[wiring.CATALOGUE] = load_catalogue(config.providers_file, os.environ)
     app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
     app.cleanup_ctx.append(redis_resource(REDIS, config.redis))

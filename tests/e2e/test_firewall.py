@@ -1,5 +1,8 @@
 """The firewall as clients meet it, in each mode, with its service and without; and what they say of its verdicts."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -20,6 +23,7 @@ TENANTS: dict[str, dict[str, Any]] = {
     "trusting": {"mode": "off"},
     "open": {"on_failure": "open"},
     "closed": {"on_failure": "closed"},
+    "teaching": {"mode": "block", "may_train": True},
     "lenient": {"mode": "block", "flag_threshold": 1.0, "block_threshold": 1.0},
 }
 POLICY = {
@@ -59,10 +63,12 @@ class Client:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(tmp_path_factory.mktemp("firewall"), policy=POLICY)
     # The deadline is a shared machine's: how soon a dead service is noticed does not depend on it.
-    stack.change("gateway", {"FIREWALL_URL": stack.url("firewall"), "FIREWALL_DEADLINE_S": "5"})
+    replica = stack.twin("firewall", ROLES="api")
+    addresses = f"{stack.url('firewall')},{stack.url(replica)}"
+    stack.change("gateway", {"FIREWALL_URL": addresses, "FIREWALL_DEADLINE_S": "5"})
     try:
         stack.start("valkey", "broker", "clickhouse", "provider")
-        stack.start(*SERVICES)
+        stack.start(*SERVICES, replica)
         yield stack
     finally:
         stack.stop_all()
@@ -160,7 +166,7 @@ def test_without_a_scanner_the_tenants_policy_decides(stack: Stack, broken: str)
 def test_a_dead_service_costs_no_request_and_no_protection(stack: Stack):
     client = Client(stack, "blocking")
     assert "remote" == client.verdict(client.ask(QUESTION))["scanner"]
-    with stack.without("firewall"):
+    with stack.without("firewall"), stack.without("firewall_2"):
         answers = [client.ask(QUESTION) for _ in range(20)]
         attack = client.ask(ATTACK)
         assert ({200}, 400) == ({answer.status_code for answer in answers}, attack.status_code)
@@ -175,6 +181,16 @@ def test_a_dead_service_costs_no_request_and_no_protection(stack: Stack):
         return client.verdict(client.ask(QUESTION))["scanner"] == "remote"
 
     wait_until(is_back, timeout_s=DEADLINE_S, what="the service to be asked again")
+
+
+def test_a_dead_replica_is_passed_over(stack: Stack):
+    client = Client(stack, "blocking")
+    with stack.without("firewall_2"):
+        answers = [client.ask(QUESTION) for _ in range(40)]
+        assert {200} == {answer.status_code for answer in answers}
+        scanners = [client.verdict(answer)["scanner"] for answer in answers]
+    # Its turn would have come twenty times: after five failures at most it is only probed now and then.
+    assert scanners.count("local") < 15
 
 
 def test_a_tenant_disputes_a_block_and_that_is_kept_once(stack: Stack):
@@ -194,6 +210,40 @@ def test_a_tenant_disputes_a_block_and_that_is_kept_once(stack: Stack):
 
     wait_until(lambda: bool(rows()), timeout_s=DEADLINE_S, what="the label to be stored")
     assert [(first.json()["session_id"], "false_positive", "agent", "Our own test.")] == rows()
+
+
+def test_an_operator_exports_what_tenants_let_train(stack: Stack):
+    teacher, silent = Client(stack, "teaching"), Client(stack, "flagging")
+    blocked = teacher.ask(ATTACK).headers["x-request-id"]
+    served = teacher.ask(f"{QUESTION} Write to eva@example.com.").headers["x-request-id"]
+    secret = silent.ask(QUESTION).headers["x-request-id"]
+    told = [
+        teacher.label(label="correct", request_id=blocked, text=ATTACK),
+        teacher.label(label="missed_attack", request_id=served),
+        silent.label(label="correct", request_id=secret),
+        silent.label(label="correct", request_id=secret, text=QUESTION),
+    ]
+    assert [200, 200, 200, 400] == [answer.status_code for answer in told]
+
+    def is_exported() -> bool:
+        return len(exported(stack)) == 2
+
+    wait_until(is_exported, timeout_s=DEADLINE_S, what="the labelled prompts")
+    rows = {row["request_id"]: (row["text"], row["label"]) for row in exported(stack)}
+    assert {blocked: (ATTACK, 1), served: (f"{QUESTION} Write to [email].", 1)} == rows
+
+
+def exported(stack: Stack) -> list[dict[str, Any]]:
+    arguments = ("labels", "--from", "2026-01-01T00:00:00Z", "--to", "2100-01-01T00:00:00Z")
+    done = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", "services.router", *arguments],
+        env=stack.environment("router"),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        check=False,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def test_a_tenant_labels_its_own_requests_only(stack: Stack):

@@ -46,12 +46,13 @@ def ask(platform: Platform, tenant: str, session_id: str, **fields: Any) -> str:
 
 def published(platform: Platform, request_id: str) -> str:
     """Return everything that topics and tables hold of a request."""
-    records = asyncio.run(records_of(platform, request_id))
+    records = asyncio.run(records_of(platform, request_id, topics.REQUESTS.name, topics.TRANSCRIPTS.name))
     return "\n".join((*records, rows_of(platform, request_id)))
 
 
-async def records_of(platform: Platform, request_id: str) -> list[str]:
-    names = {topics.REQUESTS.name, topics.TRANSCRIPTS.name}
+async def records_of(platform: Platform, about: str, *topic_names: str) -> list[str]:
+    """Return the last record about a request or session of each topic, once each has one."""
+    names = set(topic_names)
     found: dict[str, str] = {}
     async with (
         AIOKafkaConsumer(*names, bootstrap_servers=platform.kafka_bootstrap, auto_offset_reset="earliest") as consumer,
@@ -60,7 +61,7 @@ async def records_of(platform: Platform, request_id: str) -> list[str]:
         while found.keys() != names:
             for records in (await consumer.getmany(timeout_ms=100)).values():
                 texts = ((record.topic, record.value.decode()) for record in records)
-                found |= {topic: text for topic, text in texts if request_id in text}
+                found |= {topic: text for topic, text in texts if about in text}
     return list(found.values())
 
 
@@ -81,7 +82,7 @@ def rows_of(platform: Platform, request_id: str) -> str:
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_nothing_personal_is_published(platform: Platform, session_id: str, *, stream: bool):
-    written = published(platform, ask(platform, "acme", session_id, stream=stream))
+    written = published(platform, ask(platform, "acme", f"{EMAIL}/{session_id}", stream=stream))
     assert [] == [leak for leak in LEAKS if leak in written]
     assert all(placeholder in written for placeholder in ("[email]", "[card]", "[secret]"))
 
@@ -96,3 +97,17 @@ def test_a_tenant_may_join_what_it_does_not_see(platform: Platform, session_id: 
     assert [] == [leak for leak in LEAKS if leak in written]
     digests = {part.partition("]")[0] for part in written.split("[email:")[1:]}
     assert 1 == len(digests)
+
+
+def test_a_session_with_an_address_in_its_id_is_rated_and_found_by_that_id(platform: Platform):
+    session_id = f"chat with {EMAIL}"
+    request_id = ask(platform, "joining", session_id)
+    rating = platform.floopy("joining").feedback.submit(score=9, useful=True, session_id=session_id)
+    assert EMAIL not in rating.session_id
+    wait_until(lambda: platform.rated_sessions("joining") == 1, timeout_s=DEADLINE_S, what="the rating in the weights")
+    rows_of(platform, request_id)
+    headers = {"Authorization": "Bearer sk-joining"}
+    found = httpx.get(f"{platform.base_url}/decisions", params={"session_id": session_id}, headers=headers).json()
+    assert [(request_id, rating.session_id)] == [(item["request_id"], item["session_id"]) for item in found["items"]]
+    events = asyncio.run(records_of(platform, rating.session_id, topics.FEEDBACK.name))
+    assert [] == [event for event in events if EMAIL in event]

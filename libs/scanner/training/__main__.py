@@ -17,10 +17,11 @@ from libs.scanner.tokens import bundled_tokenizer
 from libs.scanner.training import card, graph
 from libs.scanner.training.corpus import Row, read
 from libs.scanner.training.documents import documents
-from libs.scanner.training.evaluation import Report, report, train, unseen_log_odds
+from libs.scanner.training.evaluation import FOLDS, Report, report, train, unseen_log_odds
 from libs.scanner.training.features import examples
 from libs.scanner.training.fit import Model, Settings
-from libs.scanner.training.synthesis import Amounts, synthesise
+from libs.scanner.training.senses import bundled_senses
+from libs.scanner.training.synthesis import synthesise
 
 _LEAST_PASSAGE_CHARS: Final = 200
 
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings(seed=options.seed)
     rows = _rows(options.data, settings.seed)
     features = examples((row.text for row in rows), bundled_tokenizer())
-    with _told(len({row.family for row in rows if row.learnable and not row.written}) + 2) as done:
+    with _told(FOLDS + 2) as done:
         figures = report(rows, unseen_log_odds(rows, features, settings, done))
         model = train(rows, features, np.flatnonzero([row.learnable for row in rows]), settings)
         done("all")
@@ -52,7 +53,7 @@ def _rows(data: Path, seed: int) -> list[Row]:
     rows = read(data)
     passages = [row.text for row in rows if row.family == "p3" and len(row.text) >= _LEAST_PASSAGE_CHARS]
     rng = random.Random(seed)  # noqa: S311 nothing secret is drawn
-    return [*rows, *documents(rng), *synthesise(passages, rng, Amounts())]
+    return [*rows, *documents(rng), *synthesise(passages, rng)]
 
 
 @contextmanager
@@ -64,7 +65,7 @@ def _told(steps: int) -> Iterator[Callable[[str], None]]:
 
 def _write(out: Path, rows: Sequence[Row], figures: Report, settings: Settings, model: Model) -> None:
     bands = msgspec.json.encode(figures.thresholds).decode()
-    graph.write(out / "firewall.onnx", model.slots, model.bias, {THRESHOLDS: bands})
+    graph.write(out / "firewall.onnx", bundled_senses(), model.slots, model.bias, {THRESHOLDS: bands})
     (out / "MODEL_CARD.md").write_text(card.write(rows, figures, settings), encoding="utf-8")
     (out / "evaluation.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
 

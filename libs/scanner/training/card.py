@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from libs.scanner.training.corpus import Row
-from libs.scanner.training.evaluation import Report, Share
+from libs.scanner.training.evaluation import FOLDS, Report, Share
 from libs.scanner.training.fit import Settings
+from libs.scanner.training.senses import GROUPS
 from libs.scanner.windows import SIZES
 
 _HEAD: Final = """# Model card: prompt-injection scanner
@@ -17,15 +18,19 @@ languages. It does not judge whether a topic is harmful, and it is one layer of 
 
 ## Method
 Text is normalised (compatibility forms, invisible and tag characters, lookalikes) and what is encoded inside it is decoded. BERT
-WordPiece tokens, single and in pairs, are hashed into 2^19 - 1 weights of a logistic regression; hashing is part of the ONNX graph.
+WordPiece tokens, single and in pairs, and their senses, single, in pairs and in triples, are hashed into 2^19 weights of a logistic
+regression; hashing is part of the ONNX graph. A sense is one of {senses} groups of tokens that mean alike: all-MiniLM-L6-v2
+(Apache-2.0) read each token by itself, and k-means grouped what it made of them (`libs/scanner/training/senses.py`).
 A text's score is that of its most suspicious window of {sizes} tokens, in training as in use, so length hides nothing.
 AdaGrad, {epochs} epochs, seed {seed}; both labels weigh the same, a source counts by the power {power} of its size.
 Rebuild it with `python -m libs.scanner.training --data DIR --out libs/scanner/data`.
 
 ## Figures
-Each figure is of rows whose family of sources the scoring model had not seen (leave one family out). In-distribution figures are left
-out: they say nothing. Brackets hold the 95 % Wilson interval of the sample, which does not cover the choice of sources. The thresholds
-were set on the ordinary and tool-result rows of this table; the attacks had no part in that.
+Each figure is of rows whose family of sources the scoring model had not seen: families are shared out over {folds} folds, and each fold
+is left out in turn. In-distribution figures are left out: they say nothing. Brackets hold the 95 % Wilson interval of the sample,
+which does not cover the choice of sources. The thresholds were set on the ordinary and tool-result rows of this table; the attacks had
+no part in that. The grammars of written texts were widened after reading what earlier models missed in these families, by technique
+and never by sentence; for the attacks this table is therefore a validation set, and sources of a quite different kind fare worse.
 
 Thresholds: block {block:.4f}, flag {flag:.4f}; tool results: block {tool_block:.4f}, flag {tool_flag:.4f}.
 Mean recall over families of attacks: {mean_recall:.1%}.
@@ -33,10 +38,11 @@ Mean recall over families of attacks: {mean_recall:.1%}.
 
 _TAIL: Final = """
 ## Weaknesses
-- Games and riddles that lead to one fixed output, and hints without a command, are mostly missed.
+- Riddles that lead to one fixed output, hints without a command and payloads of code are mostly missed.
 - A new style of attack is found far less often than one that resembles the training sources: see the families' spread.
-- Long documents: the more windows, the likelier one looks suspicious. Of source and manuals of kinds that it did not train on, one
-  or two pieces in a hundred of 8,000 characters are blocked.
+- Long documents: the more windows, the likelier one looks suspicious. See "tool results": source, manuals and licences of kinds that
+  the scoring model had not seen.
+- Code to be run is ordinary here, whatever it does; a model that has seen little source blocks one snippet in twenty (cyberseceval).
 - Long persona prompts ("I want you to act as") are blocked more often than other ordinary requests.
 - Encodings other than base64, hexadecimal, escapes, percent, rot13, spaced letters and digits for letters are not read.
 - Languages other than those named are read through n-grams that they share with them, that is hardly.
@@ -53,6 +59,8 @@ def write(rows: Sequence[Row], report: Report, settings: Settings) -> str:
     """Return the card."""
     bands = report.thresholds
     head = _HEAD.format(
+        folds=FOLDS,
+        senses=GROUPS,
         sizes=", ".join(map(str, SIZES)),
         epochs=settings.epochs,
         seed=settings.seed,

@@ -15,17 +15,23 @@ from libs.scanner.verdict import Band, Thresholds
 
 Kind = Literal["ordinary", "trigger words", "tool results", "attack", "attack in a tool result"]
 
-BLOCKED_ORDINARY: Final = 0.007
+BLOCKED_ORDINARY: Final = 0.009
 """Share of ordinary requests of unseen sources that the block threshold is set for; one in a hundred is promised."""
 
 FLAGGED_ORDINARY: Final = 0.02
 
-BLOCKED_TOOL_RESULTS: Final = 0.01
+BLOCKED_TOOL_RESULTS: Final = 0.02
+"""Share of unseen tool results that may be blocked: whole files and manuals, where a request is a sentence or two."""
+
+FOLDS: Final = 9
+"""Models trained to measure: each has not seen the families of its fold."""
 
 _TRIGGER_FAMILIES: Final = frozenset(
     {"own_hardneg", "bastioncorpus", "slabs", "neuralchemy", "neuralchemy/wildguard_judgecomp"}
 )
-_TOOL_SOURCES: Final = frozenset({"bipia_ctx", "bipia_synth", "own_synth", "python_stdlib", "package_manuals"})
+_TOOL_SOURCES: Final = frozenset(
+    {"bipia_ctx", "bipia_synth", "own_synth", "python_stdlib", "package_manuals", "package_sources"}
+)
 _TOOL_CATEGORIES: Final = frozenset({"indirect", "indirect_injection", "rag_poisoning"})
 _Z95: Final = 1.96
 
@@ -63,20 +69,33 @@ def unseen_log_odds(
     rows: Sequence[Row], features: Examples, settings: Settings, done: Callable[[str], None]
 ) -> Doubles:
     """
-    Return each row's log-odds by a model that has not seen its family; rows that may only measure are scored by one of all the others.
+    Return each row's log-odds by a model that has not seen its family, nor the others of its fold.
 
-    Rows written for training (`written`) are NaN: they belong to every training set. *done* hears of each family.
+    Rows written for training (`written`) are NaN: they belong to every training set. Rows that may only measure make a fold of their own.
+    *done* hears of each fold.
     """
     families = np.array([row.family for row in rows])
     learnable = np.array([row.learnable for row in rows])
     measured = np.array([not row.written for row in rows])
     scores = np.full(len(rows), np.nan)
-    for family in sorted({*families[learnable & measured], ""}):
-        held_out = measured & ((families == family) if family else ~learnable)
+    for fold in ([], *folds(families[learnable & measured])):
+        held_out = measured & (np.isin(families, fold) if fold else ~learnable)
         model = train(rows, features, np.flatnonzero(learnable & ~held_out), settings)
         scores[held_out] = log_odds(features.take(np.flatnonzero(held_out)), model)
-        done(family or "measured only")
+        done(", ".join(fold) or "measured only")
     return scores
+
+
+def folds(families: npt.NDArray[np.str_]) -> list[list[str]]:
+    """Share the families of the rows out: the largest first, each to the fold with the fewest rows."""
+    names, sizes = np.unique(families, return_counts=True)
+    found: list[list[str]] = [[] for _ in range(min(FOLDS, len(names)))]
+    rows = [0] * len(found)
+    for at in np.argsort(-sizes, kind="stable"):
+        least = rows.index(min(rows))
+        found[least].append(str(names[at]))
+        rows[least] += int(sizes[at])
+    return found
 
 
 def train(rows: Sequence[Row], features: Examples, chosen: npt.NDArray[np.intp], settings: Settings) -> Model:
@@ -103,11 +122,11 @@ def report(rows: Sequence[Row], scores: Doubles) -> Report:
 
 
 def _thresholds(scores: Doubles, kinds: npt.NDArray[np.str_]) -> Thresholds:
-    """Set the bands; tool results may have a lower one, for nobody types them, but never one that blocks documents in general."""
+    """Set the bands; tool results have one of their own, set on the documents that tools return."""
     ordinary = scores[kinds == "ordinary"]
     block, flag = (np.quantile(ordinary, 1 - share) for share in (BLOCKED_ORDINARY, FLAGGED_ORDINARY))
     tools = np.quantile(scores[kinds == "tool results"], 1 - BLOCKED_TOOL_RESULTS)
-    tool_block = float(np.clip(tools, flag, block))
+    tool_block = max(float(tools), float(flag))
     return Thresholds(
         default=Band(flag=_probability(flag), block=_probability(block)),
         by_role={"tool": Band(flag=_probability(flag), block=_probability(tool_block))},

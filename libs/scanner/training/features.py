@@ -11,6 +11,7 @@ from libs.scanner.hashing import slots_of
 from libs.scanner.model import batch_of
 from libs.scanner.text import Segment
 from libs.scanner.tokens import Ids, Tokenizer
+from libs.scanner.training.senses import bundled_senses
 
 Indices = npt.NDArray[np.intp]
 
@@ -19,7 +20,7 @@ class Examples(NamedTuple):
     """
     Rows in flat arrays; row r owns the tokens `tokens[r]:tokens[r + 1]` and the windows `owned[r]:owned[r + 1]`.
 
-    `slots` is size by token; `starts` and `ends` bound each window within its row. All views of a text belong to its row, so that
+    `slots` is kind of n-gram by token; `starts` and `ends` bound each window within its row. All views of a text belong to its row, so that
     a row's score is that of its most suspicious window, as in a scan.
     """
 
@@ -46,7 +47,7 @@ def examples(texts: Iterable[str], tokenizer: Tokenizer) -> Examples:
     rows = [batch_of(_views(text, tokenizer)) for text in texts]
     spans = [np.concatenate(of_row) for _, of_row in rows]
     bounds = np.concatenate(spans)
-    slots = np.concatenate([slots_of(ids).astype(np.int32) for ids, _ in rows], axis=1)
+    slots = np.concatenate([slots_of(ids, bundled_senses()) for ids, _ in rows], axis=1)
     tokens, owned = _offsets(len(ids) for ids, _ in rows), _offsets(map(len, spans))
     return Examples(slots, tokens, owned, bounds[:, 0], bounds[:, 1])
 

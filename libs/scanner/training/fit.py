@@ -71,7 +71,7 @@ def importances(labels: Floats, sources: npt.NDArray[np.str_], power: float) -> 
 
 
 class _Learner:
-    """AdaGrad over the slots that a batch touches; the others only decay."""
+    """AdaGrad over the slots that a batch touches; they alone decay."""
 
     def __init__(self, settings: Settings) -> None:
         self.slots = np.zeros(SLOTS, np.float32)
@@ -87,9 +87,10 @@ class _Learner:
         self._step_bias(float(error.mean()))
 
     def _step(self, gradient: Floats) -> None:
-        gradient += np.float32(self._settings.decay) * self.slots
-        self._squares += gradient * gradient
-        self.slots -= np.float32(self._settings.learning_rate) * gradient / np.sqrt(self._squares)
+        [touched] = np.nonzero(gradient)
+        slope = gradient[touched] + np.float32(self._settings.decay) * self.slots[touched]
+        self._squares[touched] += slope * slope
+        self.slots[touched] -= np.float32(self._settings.learning_rate) * slope / np.sqrt(self._squares[touched])
 
     def _step_bias(self, gradient: float) -> None:
         self._bias_squares += gradient**2
@@ -116,13 +117,13 @@ def _gradient(batch: Examples, chosen: Indices, error: Doubles) -> Floats:
     offsets = np.cumsum(lengths) - lengths
     tokens = np.repeat(firsts - offsets, lengths) + np.arange(lengths.sum())
     touched = batch.slots[:, tokens].ravel()
-    summed = np.bincount(touched, weights=np.tile(per_token, NGRAM_SIZES), minlength=SLOTS)
+    summed = np.bincount(touched, weights=np.tile(per_token, len(NGRAM_SIZES)), minlength=SLOTS)
     return (summed * (_GRADIENT_SCALE / batch.rows)).astype(np.float32)
 
 
 def _scale(lengths: Indices) -> Doubles:
     """Return what a window's sum is divided by: the root of its number of n-grams, and of one more for the empty window."""
-    scale: Doubles = np.sqrt(NGRAM_SIZES * lengths + 1.0)
+    scale: Doubles = np.sqrt(len(NGRAM_SIZES) * lengths + 1.0)
     return scale
 
 

@@ -5,9 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
-
-import msgspec
+from typing import Final, NamedTuple
 
 from libs.scanner.training.corpus import Row
 from libs.scanner.training.records import record
@@ -43,14 +41,29 @@ _DISGUISES: Final = (
 )
 
 
-class Amounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many texts of each kind are written."""
+class Plan(NamedTuple):
+    """How many texts a grammar writes, and how many more that stand inside another text, as tool results carry them."""
 
-    attacks: int = 6_000
-    multilingual: int = 3_000
-    ordinary: int = 9_000
-    carried: int = 3_000
-    records: int = 2_000
+    grammar: str
+    label: int
+    texts: int
+    carried: int = 0
+
+
+PLANS: Final = (
+    Plan("attacks", 1, texts=6_000, carried=3_000),
+    Plan("attacks_games", 1, texts=4_000),
+    Plan("attacks_social", 1, texts=4_000),
+    Plan("attacks_notes", 1, texts=4_000, carried=2_000),
+    Plan("attacks_multilingual", 1, texts=3_000),
+    Plan("attacks_tongues", 1, texts=4_000),
+    Plan("ordinary", 0, texts=9_000, carried=3_000),
+    Plan("ordinary_chat", 0, texts=12_000, carried=2_000),
+    Plan("ordinary_code", 0, texts=8_000),
+)
+
+RECORDS: Final = 2_000
+"""Tables, logs and listings with nothing in them."""
 
 
 class Grammar:
@@ -72,23 +85,23 @@ class Grammar:
         return _SLOT.sub(lambda slot: self._expand(slot.group(1), rng), rng.choice(self._phrases[name]))
 
 
-def synthesise(passages: Sequence[str], rng: random.Random, amounts: Amounts) -> list[Row]:
-    """Return written rows; attacks are also planted in `passages` and records, which otherwise carry ordinary text."""
-    records = [record(rng) for _ in range(amounts.records)]
-    carriers = [*passages, *records]
-    attacks, multilingual, ordinary = map(Grammar.read, ("attacks", "attacks_multilingual", "ordinary"))
-    return [
-        *_rows("own_attacks", 1, (_disguised(attacks.write(rng), rng) for _ in range(amounts.attacks))),
-        *_rows("own_multilingual", 1, (multilingual.write(rng) for _ in range(amounts.multilingual))),
-        *_rows("own_ordinary", 0, (_disguised(ordinary.write(rng), rng) for _ in range(amounts.ordinary))),
-        *_rows("own_carried", 1, (_carried(attacks.write(rng), carriers, rng) for _ in range(amounts.carried))),
-        *_rows("own_records", 0, iter(records)),
-        *_rows("own_carrier", 0, (_carried(ordinary.write(rng), carriers, rng) for _ in range(amounts.carried))),
-    ]
+def synthesise(
+    passages: Sequence[str], rng: random.Random, plans: Sequence[Plan] = PLANS, records: int = RECORDS
+) -> list[Row]:
+    """Return written rows; some are planted in `passages` and records, attacks and ordinary requests alike."""
+    tables = [record(rng) for _ in range(records)]
+    carriers = [*passages, *tables]
+    written = [_rows("own_records", 0, iter(tables))]
+    for plan in plans:
+        grammar, source = Grammar.read(plan.grammar), f"own_{plan.grammar}"
+        written.append(_rows(source, plan.label, (_disguised(grammar.write(rng), rng) for _ in range(plan.texts))))
+        carried = (_carried(grammar.write(rng), carriers, rng) for _ in range(plan.carried))
+        written.append(_rows(f"{source}_carried", plan.label, carried))
+    return [row for rows in written for row in rows]
 
 
-def _rows(source: str, label: int, texts: Iterator[str]) -> Iterator[Row]:
-    return (Row(text=text, label=label, source=source, licence="own", written=True) for text in dict.fromkeys(texts))
+def _rows(source: str, label: int, texts: Iterator[str]) -> list[Row]:
+    return [Row(text=text, label=label, source=source, licence="own", written=True) for text in dict.fromkeys(texts)]
 
 
 def _disguised(text: str, rng: random.Random) -> str:

@@ -10,6 +10,10 @@ from libs.contracts.events import Label, VerdictLabelled
 from libs.contracts.state import MAX_SESSION_ID_CHARS
 
 MAX_COMMENT_CHARS: Final = 2_000
+MAX_TEXT_CHARS: Final = 16_000
+
+_REQUEST_ID: Final = "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
+"""As the gateway makes them; with a session beside it nothing else would keep other texts out of the log."""
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SESSION_ID_CHARS)]
 
@@ -26,13 +30,14 @@ class LabelRequest(msgspec.Struct, frozen=True, kw_only=True):
     Body of `POST /v1/firewall/feedback`: a label for one request, or for a session where *request_id* is absent.
 
     *session_id* may be a completion id or request id that stands for its session. Beside *request_id* it is only needed once
-    the gateway no longer remembers the request's session.
+    the gateway no longer remembers the request's session. *text* is what was judged, for training: a blocked prompt is kept nowhere.
     """
 
     label: Label
-    request_id: Annotated[Identifier, msgspec.Meta(pattern="^(?!chatcmpl-)")] | None = None
+    request_id: Annotated[str, msgspec.Meta(pattern=_REQUEST_ID)] | None = None
     session_id: Identifier | None = None
     comment: Annotated[str, msgspec.Meta(max_length=MAX_COMMENT_CHARS)] | None = None
+    text: Annotated[str, msgspec.Meta(max_length=MAX_TEXT_CHARS)] | None = None
 
     def __post_init__(self) -> None:
         if self.request_id is None and self.session_id is None:
@@ -51,6 +56,7 @@ def event(asked: LabelRequest, *, tenant: str, session_id: str, labeller: str, n
         request_id=asked.request_id,
         labeller=labeller,
         comment=asked.comment or None,
+        text=asked.text or None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from libs.contracts.events import RequestCompleted, Status, Timings, TranscriptRecorded, Usage
+from libs.contracts.events import FirewallVerdict, RequestCompleted, Status, Timings, TranscriptRecorded, Usage
 from libs.contracts.topics import DAY_MS
 from libs.providers.catalogue import cost_micro_usd
 from libs.routing.request import INFERRED_PREFIX
@@ -47,7 +47,7 @@ def completed(trace: Trace, outcome: Outcome) -> RequestCompleted:
         usage_estimated=trace.usage_estimated,
         cost_micro_usd=_cost(trace),
         cache=trace.cache,
-        firewall=trace.verdict,
+        firewall=_firewall(trace),
         timings=_timings(trace.laps, total_us),
         latency_ms=total_us // 1000,
         error_code=outcome.error_code,
@@ -82,6 +82,12 @@ def transcript(trace: Trace, response: bytes, ended_at_ms: int) -> TranscriptRec
 def estimated_usage(request_bytes: int, output_tokens: int) -> Usage:
     """Return a guess from sizes, for an answer that ended before its usage was told; a streamed event is about a token."""
     return Usage(fresh_input=-(-request_bytes // BYTES_PER_TOKEN), output=output_tokens)
+
+
+def _firewall(trace: Trace) -> FirewallVerdict | None:
+    if trace.answer_verdict is None:
+        return trace.verdict
+    return msgspec.structs.replace(trace.verdict or FirewallVerdict(action="off"), answer=trace.answer_verdict)
 
 
 def _cost(trace: Trace) -> int:

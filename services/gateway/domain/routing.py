@@ -10,7 +10,7 @@ from libs.providers.catalogue import Catalogue, Model
 from libs.routing.constraints import gates_for
 from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, fallbacks, seed_of
 from libs.routing.selector import Selector
-from libs.routing.tasks import UnknownTaskError, task_of
+from libs.routing.tasks import Head, Told, UnknownTaskError, task_of
 from services.gateway.domain.caller import Caller
 from services.gateway.domain.errors import RefusedError, bad_request
 from services.gateway.domain.trace import Prepared
@@ -23,16 +23,19 @@ MAX_PINS = 32
 
 
 class Router:
-    """Decides with one catalogue; *selector* remembers the plans of recent decisions."""
+    """Decides with one catalogue; *head* tells the shapes that structure leaves open, key words do where there is none."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, head: Head | None = None) -> None:
         self._catalogue = catalogue
+        self._head = head
         self._selector = Selector(catalogue.models)
 
-    def task_of(self, caller: Caller, prepared: Prepared) -> str:
+    def task_of(self, caller: Caller, prepared: Prepared) -> Told:
         """Return the task: as the client names it, else as the request looks; raises `RefusedError` (400)."""
         try:
-            return task_of(prepared.shape.features, named=prepared.options.task, own=caller.policy.tasks)
+            return task_of(
+                prepared.shape.features, named=prepared.options.task, own=caller.policy.tasks, head=self._head
+            )
         except UnknownTaskError as error:
             raise bad_request(str(error), "floopy-task") from error
 
@@ -40,7 +43,7 @@ class Router:
         self,
         caller: Caller,
         prepared: Prepared,
-        task: str,
+        told: Told,
         weights: WeightsPublished,
         *,
         session: SessionState,
@@ -53,19 +56,20 @@ class Router:
         request = RoutingRequest(
             tenant=caller.tenant,
             session_id=session_id,
-            task=task,
+            task=told.task,
+            task_by=told.by,
             policy=caller.policy,
             requirements=Requirements() if as_named else prepared.shape.requirements,
             requested=requested,
             rule=prepared.rule,
-            pinned=session.pins.get(task),
+            pinned=session.pins.get(told.task),
             in_tool_loop=prepared.shape.in_tool_loop,
             unavailable=self._left_out(prepared, frozenset() if as_named else unavailable),
             expected_output_tokens=prepared.shape.expected_output_tokens,
             gates=gates_for(prepared.rule, caller.gates),
         )
         try:
-            return self._selector.decide(request, weights, seed=seed_of(caller.tenant, session_id, task))
+            return self._selector.decide(request, weights, seed=seed_of(caller.tenant, session_id, told.task))
         except NoCandidateError as error:
             raise _nobody(error) from error
 

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from libs.contracts.events import Attempt, CacheTier, Decision, FirewallVerdict, Usage
+from libs.contracts.events import AnswerVerdict, Attempt, CacheTier, Decision, FirewallVerdict, Usage
 from libs.contracts.state import RoutingRule, SessionState
 from libs.providers.catalogue import Price
 from libs.routing.request import ModelChoice, Reading
@@ -54,6 +54,7 @@ class Trace(msgspec.Struct, kw_only=True):
     session_state: SessionState = SessionState()
     counted: bool = False
     verdict: FirewallVerdict | None = None
+    answer_verdict: AnswerVerdict | None = None
     task: str = "chat"
     decision: Decision | None = None
     attempts: list[Attempt] = []

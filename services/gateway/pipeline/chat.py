@@ -3,15 +3,19 @@
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import structlog
 
 from libs.contracts.events import Decision, Status
 from libs.contracts.http import REQUEST_ID
 from libs.contracts.state import CachedAnswer
 from libs.providers.overrides import priced
+from libs.redaction.sessions import SessionNames
 from services.gateway.domain.accounting import BYTES_PER_TOKEN, estimated_usage
 from services.gateway.domain.assembly import as_stream
+from services.gateway.domain.caller import Caller
 from services.gateway.domain.errors import RefusedError
+from services.gateway.domain.guard import AnswerGuard, guard_of, refuse_leak
 from services.gateway.domain.limits import rate_limit, refuse_excess
 from services.gateway.domain.preparation import fresh, prepare
 from services.gateway.domain.routing import Router
@@ -48,6 +52,7 @@ class ChatPipeline:
         router: Router,
         attempts: Attempts,
         settlement: Settlement,
+        sessions: SessionNames,
         clock: Clock,
         draw: Callable[[], float],
     ) -> None:
@@ -58,6 +63,7 @@ class ChatPipeline:
         self._router = router
         self._attempts = attempts
         self._settlement = settlement
+        self._sessions = sessions
         self._clock = clock
         self._draw = draw
 
@@ -100,7 +106,7 @@ class ChatPipeline:
             return refusal_answer(ours, _headers(trace))
 
     async def _serve(self, trace: Trace, call: ChatCall) -> Answer | StreamedAnswer:
-        prepared = trace.prepared = prepare(trace.caller, call.headers, call.body, self._draw())
+        prepared = trace.prepared = self._prepared(trace.caller, call)
         trace.cache = "miss" if prepared.caches else "off"
         trace.laps.parse_us = self._lap_us(trace.started_ns)
         found = await self._look_up(trace, prepared)
@@ -110,6 +116,15 @@ class ChatPipeline:
         await self._scan(trace, prepared)
         decision = trace.decision = await self._decide(trace, prepared)
         return await self._forward(trace, prepared, decision)
+
+    def _prepared(self, caller: Caller, call: ChatCall) -> Prepared:
+        prepared = prepare(caller, call.headers, call.body, self._draw())
+        given = prepared.session.session_id
+        name = self._sessions.of(caller.tenant, given)
+        if name == given:
+            return prepared
+        session = msgspec.structs.replace(prepared.session, session_id=name)
+        return msgspec.structs.replace(prepared, session=session)
 
     async def _look_up(self, trace: Trace, prepared: Prepared) -> Found:
         begin_ns = self._clock.monotonic_ns()
@@ -148,11 +163,12 @@ class ChatPipeline:
         begin_ns = self._clock.monotonic_ns()
         policy = trace.caller.policy
         weights = await self._weights.of(policy.tenant, consume=policy.consume)
-        trace.task = self._router.task_of(trace.caller, prepared)
+        told = self._router.task_of(trace.caller, prepared)
+        trace.task = told.task
         decision = self._router.decide(
             trace.caller,
             prepared,
-            trace.task,
+            told,
             weights,
             session=trace.session_state,
             unavailable=self._attempts.unavailable(),
@@ -178,8 +194,9 @@ class ChatPipeline:
         trace.completion_id = said.completion_id
         trace.usage = said.usage or estimated_usage(len(trace.body), len(served.body) // BYTES_PER_TOKEN)
         trace.usage_estimated = said.usage is None
-        self._settlement.answered(trace, lambda: served.body)
-        return Answer(status=200, headers=(("content-type", JSON), *_headers(trace)), body=served.body)
+        body = _guarded(trace, served.body)
+        self._settlement.answered(trace, lambda: body)
+        return Answer(status=200, headers=(("content-type", JSON), *_headers(trace)), body=body)
 
     def _streamed(self, trace: Trace, prepared: Prepared, served: Served) -> StreamedAnswer:
         relay = Relay(
@@ -190,14 +207,15 @@ class ChatPipeline:
             clock=self._clock,
             hide_usage=not prepared.chat.wants_usage_chunk,
             keep=self._settlement.keeps(trace),
+            guard=_guard(trace),
         )
         return StreamedAnswer(status=200, headers=(*_STREAM_HEADERS, *_headers(trace)), chunks=relay)
 
     def _from_cache(self, trace: Trace, prepared: Prepared, cached: CachedAnswer) -> Answer | StreamedAnswer:
         trace.cache = "exact"
         trace.model, trace.provider, trace.completion_id = cached.model, cached.provider, cached.completion_id
+        body = _guarded(trace, cached.body.encode())
         self._settlement.served_from_cache(trace)
-        body = cached.body.encode()
         if not prepared.chat.stream:
             return Answer(status=200, headers=(("content-type", JSON), *_headers(trace)), body=body)
         stream = WholeStream(as_stream(body, with_usage=prepared.chat.wants_usage_chunk))
@@ -210,18 +228,33 @@ class ChatPipeline:
 _STREAM_HEADERS: Headers = (("content-type", SSE), ("cache-control", "no-cache"))
 
 
+def _guard(trace: Trace) -> AnswerGuard | None:
+    return guard_of(trace.caller.tenant, trace.caller.policy.firewall, trace.body)
+
+
+def _guarded(trace: Trace, body: bytes) -> bytes:
+    """Return the completion *body* as the client may see it; raises `RefusedError` where it must not be seen."""
+    guard = _guard(trace)
+    if guard is None:
+        return body
+    shown = guard.whole(body)
+    trace.answer_verdict = guard.verdict()
+    refuse_leak(guard)
+    return shown
+
+
 def _headers(trace: Trace) -> Headers:
     headers = [(REQUEST_ID, trace.request_id), ("Floopy-Cache", trace.cache)]
     if trace.prepared is not None:
         headers.append(("Floopy-Session-Id", trace.prepared.session.session_id))
     if trace.model is not None and trace.provider is not None:
         headers += (("Floopy-Provider", trace.provider), ("Floopy-Model", trace.model))
-    if trace.verdict is not None and trace.verdict.action == "flag":
-        headers.append(("Floopy-Firewall", "flag"))
+    if trace.answer_verdict is not None or (trace.verdict is not None and trace.verdict.action == "flag"):
+        headers.append(("Floopy-Firewall", trace.answer_verdict.action if trace.answer_verdict is not None else "flag"))
     return (*headers, *(trace.rate_limit.headers() if trace.rate_limit is not None else ()))
 
 
 def _status(refusal: RefusedError) -> Status:
-    if refusal.code == "PROMPT_THREAT_DETECTED":
+    if refusal.code in ("PROMPT_THREAT_DETECTED", "ANSWER_BLOCKED"):
         return "blocked"
     return "failed" if refusal.status >= INTERNAL_ERROR else "rejected"

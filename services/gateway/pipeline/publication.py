@@ -9,6 +9,7 @@ import structlog
 
 from libs.contracts.events import RequestCompleted, TranscriptRecorded
 from libs.contracts.state import RedactionPolicy
+from libs.redaction.memory import CleanTexts
 from libs.redaction.redactor import Redactor
 from services.gateway.domain.discretion import discreet_record, discreet_transcript
 from services.gateway.ports import Clock, Events
@@ -39,8 +40,9 @@ class Publication:
         self._clock = clock
         self._defer = defer
         self._degrade = degrade
+        clean = CleanTexts()
         self._redactor = lru_cache(REMEMBERED_REDACTORS)(
-            lambda tenant, policy: Redactor(policy, tenant=tenant, secret=secret)
+            lambda tenant, policy: Redactor(policy, tenant=tenant, secret=secret, clean=clean)
         )
         self._waiting: deque[tuple[int, _Work]] = deque()
         self._waiting_chars = 0

@@ -9,6 +9,8 @@ from libs.providers.answers import SseUsageReader
 from services.gateway.domain.accounting import estimated_usage
 from services.gateway.domain.assembly import DONE, assembled
 from services.gateway.domain.errors import RefusedError
+from services.gateway.domain.guard import AnswerGuard, answer_blocked
+from services.gateway.domain.guarded_stream import GuardedStream
 from services.gateway.domain.trace import Trace
 from services.gateway.pipeline.attempts import Attempts, Served
 from services.gateway.pipeline.settlement import MAX_CACHED_BYTES, Settlement, recorded
@@ -38,13 +40,16 @@ class Relay:
         clock: Clock,
         hide_usage: bool,
         keep: bool,
+        guard: AnswerGuard | None = None,
     ) -> None:
         self._trace = trace
         self._served = served
         self._attempts = attempts
         self._settlement = settlement
         self._clock = clock
-        self._reader = SseUsageReader(hide_usage=hide_usage)
+        self._guard = guard
+        self._guarded = None if guard is None else GuardedStream(guard)
+        self._reader = SseUsageReader(hide_usage=hide_usage, rewrite=None if guard is None else self._rewrite)
         self._begin_ns = clock.monotonic_ns()
         self._waited_us = trace.laps.upstream_us
         self._first = served.first
@@ -91,6 +96,8 @@ class Relay:
             await self.aclose()
             raise
         shown = self._pass(chunk)
+        if self._is_blocked():
+            return self._blocked()
         if self._reader.done and not self._reader.failed:
             self._settle()
             await recorded()
@@ -106,15 +113,22 @@ class Relay:
 
     def _pass(self, chunk: bytes) -> bytes:
         self._events += chunk.count(_EVENT)
-        if self._kept is not None:
-            self._keep(self._kept, chunk)
+        if self._guarded is None:
+            self._keep(chunk)
         shown = self._reader.feed(chunk)
         if shown:
             self._shown_end = shown[-2:]
         return shown
 
-    def _keep(self, kept: list[bytes], chunk: bytes) -> None:
-        kept.append(chunk)
+    def _rewrite(self, event: bytes) -> bytes:
+        shown = event if self._guarded is None else self._guarded.event(event)
+        self._keep(shown)
+        return shown
+
+    def _keep(self, chunk: bytes) -> None:
+        if self._kept is None:
+            return
+        self._kept.append(chunk)
         self._kept_bytes += len(chunk)
         if self._kept_bytes > MAX_KEPT_BYTES:
             self._kept = None
@@ -122,11 +136,15 @@ class Relay:
     def _finished(self) -> bytes:
         held = self._reader.close()
         self._shown_end = (held or self._shown_end)[-2:]
+        is_whole = self._reader.done or self._reader.failed or self._reader.finish_reason is not None
+        if not is_whole:
+            return self._broken("truncated", 502, "PROVIDER_ERROR", "The provider broke off its answer.")
+        held += self._rest()
+        if self._is_blocked():
+            return self._blocked()
         if self._reader.failed:
             self._fail("error_event", "PROVIDER_ERROR")
             return held
-        if not self._reader.done and self._reader.finish_reason is None:
-            return self._broken("truncated", 502, "PROVIDER_ERROR", "The provider broke off its answer.")
         self._answered()
         return held if self._reader.done else held + self._separator() + DONE
 
@@ -134,8 +152,33 @@ class Relay:
         if self._is_settled:  # The client has everything: what breaks after `[DONE]` is no loss.
             self._answered()
             return b""
+        held = self._rest()
+        if self._is_blocked():
+            return self._blocked()
         self._fail(reason, code)
-        return self._separator() + b"data: " + RefusedError(status, code, message).body() + _BLANK_LINE
+        return held + self._error(RefusedError(status, code, message))
+
+    def _rest(self) -> bytes:
+        """Return the event with what the guard still held back."""
+        rest = b"" if self._guarded is None else self._guarded.end()
+        if not rest:
+            return b""
+        separator, self._shown_end = self._separator(), _BLANK_LINE
+        self._keep(rest)
+        return separator + rest
+
+    def _is_blocked(self) -> bool:
+        return self._guard is not None and self._guard.blocks
+
+    def _blocked(self) -> bytes:
+        """End the answer before what must not be seen; the provider did its part and is paid."""
+        self._attempts.completed(self._served.model)
+        refusal = answer_blocked()
+        self._end("blocked", 200, refusal.code)
+        return self._error(refusal)
+
+    def _error(self, refusal: RefusedError) -> bytes:
+        return self._separator() + b"data: " + refusal.body() + _BLANK_LINE
 
     def _separator(self) -> bytes:
         """Return what ends an event that was cut in half, before another one can begin."""
@@ -171,6 +214,7 @@ class Relay:
         trace.completion_id = reader.completion_id
         trace.usage = reader.usage or estimated_usage(len(trace.body), self._events)
         trace.usage_estimated = reader.usage is None
+        trace.answer_verdict = None if self._guard is None else self._guard.verdict()
 
     def _assembled(self) -> bytes | None:
         return None if self._kept is None else assembled(b"".join(self._kept))

@@ -100,7 +100,7 @@ class Settlement:
         )
 
     def _cache_ttl_s(self, trace: Trace) -> int:
-        clean = trace.verdict is None or trace.verdict.action in ("allow", "off")
+        clean = trace.answer_verdict is None and (trace.verdict is None or trace.verdict.action in ("allow", "off"))
         if trace.prepared is None or trace.prepared.cache_digest is None or not clean:
             return 0
         return storable_for_s(trace.caller, trace.prepared.options)

@@ -62,6 +62,7 @@ class ClickHouseLabels:
                 label=label.label,
                 verdict=verdicts.get(request_id),
                 request=bodies.get(request_id),
+                text=label.text,
             )
             for label, request_id in zip(labels, ids, strict=True)
         ]

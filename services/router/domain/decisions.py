@@ -76,9 +76,13 @@ def view(event: RequestCompleted, ratings: Iterable[FeedbackReceived]) -> Decisi
 
 
 def threat_of(event: RequestCompleted) -> str | None:
-    """Return the category of what the firewall found, None where it let the request pass unmarked."""
+    """Return the category of what the firewall found in the request, else in the answer; None where both pass unmarked."""
     verdict = event.firewall
-    return verdict.category or verdict.action if verdict is not None and verdict.action in THREATS else None
+    if verdict is None:
+        return None
+    if verdict.action in THREATS:
+        return verdict.category or verdict.action
+    return None if verdict.answer is None else verdict.answer.category
 
 
 def reaching(event: RequestCompleted, ratings: Iterable[FeedbackReceived]) -> Sequence[FeedbackReceived]:

@@ -22,7 +22,7 @@ from libs.routing.constraints import gates_for
 from libs.routing.explain import explanation
 from libs.routing.request import ChatRequest, ChoiceError, ModelChoice, Reading, inferred_session_id, read, read_choice
 from libs.routing.selection import NoCandidateError, Requirements, RoutingRequest, decide, fallbacks, seed_of
-from libs.routing.tasks import UnknownTaskError, task_of
+from libs.routing.tasks import Head, Told, UnknownTaskError, task_of
 from services.router.domain.refusals import RefusedError
 
 ALIASES = ("floopy-", "helicone-")
@@ -58,6 +58,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     weights: WeightsPublished
     session: SessionState
     gates: Mapping[str, OptimizationGates] = {}
+    head: Head | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -121,23 +122,24 @@ def route(question: Question, situation: Situation, catalogue: Catalogue, *, ses
     rule = rule_for(question, situation)
     requested = tuple(_known(name, catalogue) for name in _choice(question).models)
     as_named = len(requested) == 1 and rule is None
-    task = _task(question, situation.policy)
+    told = _told(question, situation)
     tenant = situation.policy.tenant
     request = RoutingRequest(
         tenant=tenant,
         session_id=session_id,
-        task=task,
+        task=told.task,
+        task_by=told.by,
         policy=situation.policy,
         requirements=Requirements() if as_named else question.reading.requirements,
         requested=requested,
         rule=rule,
-        pinned=situation.session.pins.get(task),
+        pinned=situation.session.pins.get(told.task),
         in_tool_loop=question.reading.in_tool_loop,
         unavailable=_elsewhere(question.option("provider"), catalogue),
         expected_output_tokens=question.reading.expected_output_tokens,
         gates=gates_for(rule, situation.gates),
     )
-    return decide(request, situation.weights, catalogue.models, seed=seed_of(tenant, session_id, task))
+    return decide(request, situation.weights, catalogue.models, seed=seed_of(tenant, session_id, told.task))
 
 
 def answer(
@@ -179,9 +181,10 @@ def _choice(question: Question) -> ModelChoice:
         raise RefusedError(str(error), param="model") from error
 
 
-def _task(question: Question, policy: TenantPolicy) -> str:
+def _told(question: Question, situation: Situation) -> Told:
+    named, own = question.option("task"), situation.policy.tasks
     try:
-        return task_of(question.reading.features, named=question.option("task"), own=policy.tasks)
+        return task_of(question.reading.features, named=named, own=own, head=situation.head)
     except UnknownTaskError as error:
         raise RefusedError(f"floopy-task: {error}", param="floopy-task") from error
 

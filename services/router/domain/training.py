@@ -12,13 +12,18 @@ _LICENCE = "own"
 
 
 class LabelledPrompt(msgspec.Struct, frozen=True, kw_only=True):
-    """A label with what was judged: the gateway's *verdict*, and *request*, the body as JSON text, None where nothing is kept."""
+    """
+    A label with what was judged: the gateway's *verdict*, and *request*, the body as JSON text, None where nothing is kept.
+
+    *text* is what the labeller sent along as the text that was judged; it goes before the body.
+    """
 
     tenant: str
     request_id: str
     label: Label
     verdict: FirewallVerdict | None
     request: str | None
+    text: str | None = None
 
 
 class TrainingRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +49,7 @@ def training_row(prompt: LabelledPrompt) -> TrainingRow | None:
     The text is what the role said whose text decided; where nobody scanned, all that was said.
     """
     role = prompt.verdict.role if prompt.verdict is not None else None
-    text = _text(prompt.request, role)
+    text = prompt.text or _text(prompt.request, role)
     if not text:
         return None
     return TrainingRow(

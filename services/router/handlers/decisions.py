@@ -1,6 +1,7 @@
 """Decisions over HTTP: one, a page of them, an export of all, and a session's conversation."""
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
@@ -13,7 +14,7 @@ from services.router.domain.decisions import view
 from services.router.domain.export import MEDIA_TYPES, Writer, exported
 from services.router.domain.refusals import AbsentError
 from services.router.domain.transcripts import restore
-from services.router.handlers.wiring import CURSOR_SECRET, DECISION_LOG, LIMITS, METRICS, caller
+from services.router.handlers.wiring import CURSOR_SECRET, DECISION_LOG, LIMITS, METRICS, SESSION_NAMES, caller
 from services.router.ports import DecisionLogUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -43,7 +44,7 @@ async def list_decisions(request: web.Request) -> web.Response:
     """Answer a page of decisions, newest first, and the cursor of the next."""
     tenant = caller(request, "read").tenant
     secret = request.app[CURSOR_SECRET].value
-    page = queries.read_page(tenant, request.query, secret=secret)
+    page = queries.read_page(tenant, _named(request, tenant), secret=secret)
     found = await request.app[DECISION_LOG].page(page)
     shown, has_more = found[: page.limit], len(found) > page.limit
     ratings = await request.app[DECISION_LOG].ratings(tenant, {event.session_id for event in shown})
@@ -90,11 +91,19 @@ async def export_decisions(request: web.Request) -> web.StreamResponse:
 async def read_session(request: web.Request) -> web.Response:
     """Answer the conversation of a session, where its bodies are stored."""
     tenant = caller(request, "read").tenant
-    session_id = request.match_info["session_id"]
+    session_id = request.app[SESSION_NAMES].of(tenant, request.match_info["session_id"])
     turns = await request.app[DECISION_LOG].transcripts(tenant, session_id)
     if not turns:
         raise AbsentError
     return json_response(restore(session_id, turns))
+
+
+def _named(request: web.Request, tenant: str) -> Mapping[str, str]:
+    """Return the query with the session under the name that the log knows it by."""
+    given = request.query.get("session_id")
+    if given is None:
+        return request.query
+    return {**request.query, "session_id": request.app[SESSION_NAMES].of(tenant, given)}
 
 
 async def _find_soon(request: web.Request, tenant: str, request_id: str) -> RequestCompleted | None:

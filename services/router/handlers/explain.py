@@ -7,13 +7,23 @@ from libs.contracts.events import FirewallVerdict
 from libs.contracts.state import POOL, ApiKey, RoutingRule, TenantPolicy
 from libs.contracts.unreadable import UNREADABLE
 from libs.routing.priors import day0
+from libs.routing.shapes import load_head
 from libs.routing.snapshots import effective
 from libs.runtime.identity import Identity
 from libs.runtime.server import json_response, parse_json
 from services.router.domain import dry_run, provenance
 from services.router.domain.dry_run import ExplainedChat, Question, Situation
 from services.router.domain.entities import Ref
-from services.router.handlers.wiring import CATALOGUE, CONTROL, FIREWALL, LIVE_STATE, METRICS, STAMPS, caller
+from services.router.handlers.wiring import (
+    CATALOGUE,
+    CONTROL,
+    FIREWALL,
+    LIVE_STATE,
+    METRICS,
+    SESSION_NAMES,
+    STAMPS,
+    caller,
+)
 from services.router.ports import ScanUnavailableError
 
 
@@ -26,7 +36,7 @@ async def explain(request: web.Request) -> web.Response:
     """Answer which model a chat request would go to."""
     identity = caller(request, "read")
     question = _question(await request.read(), request)
-    session_id = dry_run.session_of(question, identity.key_id)
+    session_id = request.app[SESSION_NAMES].of(identity.tenant, dry_run.session_of(question, identity.key_id))
     situation = await _situation(request, identity, session_id)
     verdict = await _verdict(request, question, situation.policy)
     request.app[METRICS].explained.labels(firewall=verdict.action).inc()
@@ -58,6 +68,7 @@ async def _situation(request: web.Request, identity: Identity, session_id: str) 
         weights=effective(await live.weights(tenant), pool, benchmarks),
         session=await live.session(tenant, session_id),
         gates=await control.gates(tenant),
+        head=load_head(),
     )
 
 

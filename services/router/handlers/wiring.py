@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from libs.providers.catalogue import Catalogue
+from libs.redaction.sessions import SessionNames
 from libs.runtime.errors import ApiError
 from libs.runtime.identity import IDENTITY, Identity
 from services.router.control import Control, Order
@@ -57,6 +58,7 @@ FIREWALL: web.AppKey[Firewall] = web.AppKey("firewall", Firewall)
 LIVE_STATE: web.AppKey[LiveState] = web.AppKey("live_state", LiveState)
 OUTCOME_LOG: web.AppKey[OutcomeLog] = web.AppKey("outcome_log", OutcomeLog)
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
+SESSION_NAMES: web.AppKey[SessionNames] = web.AppKey("session_names", SessionNames)
 METRICS: web.AppKey[RouterMetrics] = web.AppKey("metrics", RouterMetrics)
 STAMPS: web.AppKey[Stamps] = web.AppKey("stamps", Stamps)
 

@@ -148,10 +148,10 @@ async def test_scans_are_answered_and_counted_without_kafka_and_redis(config: Fi
 
 
 async def test_a_label_ends_on_the_topic_once(config: FirewallConfig, settings: KafkaSettings):
-    tenant = f"t{uuid4().hex[:12]}"
+    tenant, request_id = f"t{uuid4().hex[:12]}", str(uuid4())
     async with Redis.from_url(config.redis.url) as redis:
-        await redis.set(state.session_alias(tenant, "r-1"), "s-1")
-    body = {"label": "false_positive", "request_id": "r-1"}
+        await redis.set(state.session_alias(tenant, request_id), "s-1")
+    body = {"label": "false_positive", "request_id": request_id}
     async with serving(msgspec.structs.replace(config, roles=("api",))) as service:
         answers = [await service.post("feedback", body, tenant) for _ in range(2)]
         assert 409 == (await service.post("feedback", body | {"label": "correct"}, tenant))[0]
@@ -159,4 +159,4 @@ async def test_a_label_ends_on_the_topic_once(config: FirewallConfig, settings: 
         await service.post("feedback", {"label": "correct", "session_id": "s-1"}, tenant)
         found = await verdicts(settings, tenant, 2)
     assert [(200, False), (200, True)] == [(status, answer["duplicate"]) for status, answer in answers]
-    assert [("r-1", "false_positive"), (None, "correct")] == [(label.request_id, label.label) for label in found]
+    assert [(request_id, "false_positive"), (None, "correct")] == [(label.request_id, label.label) for label in found]

@@ -132,7 +132,7 @@ class TestGateway:
     async def test_the_service_gives_the_verdict(
         self, http: aiohttp.ClientSession, config: GatewayConfig, firewall: str
     ):
-        remote = msgspec.structs.replace(config, firewall=FirewallSettings(url=firewall, deadline_s=5))
+        remote = msgspec.structs.replace(config, firewall=FirewallSettings(url=(firewall,), deadline_s=5))
         async with serving(remote) as gateway:
             assert [400, 200] == [(await post(http, gateway, messages=ATTACK))[0], (await post(http, gateway))[0]]
             counted = await metrics(http, gateway)
@@ -142,7 +142,7 @@ class TestGateway:
     async def test_without_the_service_nothing_fails_and_health_stays_as_it_was(
         self, http: aiohttp.ClientSession, config: GatewayConfig
     ):
-        away = msgspec.structs.replace(config, firewall=FirewallSettings(url="http://127.0.0.1:1"))
+        away = msgspec.structs.replace(config, firewall=FirewallSettings(url=("http://127.0.0.1:1",)))
         async with serving(away) as gateway:
             assert [400, 200] == [(await post(http, gateway, messages=ATTACK))[0], (await post(http, gateway))[0]]
             counted = await metrics(http, gateway)

@@ -31,7 +31,7 @@ def test_tenants_learn_which_model_is_best() -> None:
     market = Market(WORLD, population(WORLD, 8, 1), settings_of(WORLD))
     ledger = market.play(40, 1)
     assert share(ledger, 30, 40) > max(0.7, share(ledger, 0, 5))
-    assert set(WORLD.scores) == set(market.common.charged)
+    assert set(WORLD.scores) == set(market.common.pool.tasks)
 
 
 def test_plain_means_learn_too() -> None:

@@ -39,6 +39,15 @@ def test_a_tool_call_takes_the_place_of_the_text():
     assert "search" == message["tool_calls"][0]["function"]["name"]
 
 
+def test_a_stream_comes_in_pieces_of_the_size_that_is_asked_for():
+    said = [chunk["choices"][0]["delta"] for chunk in chunks(reply(piece_chars=3), include_usage=False)][1:-1]
+    assert [ANSWER.text[at : at + 3] for at in range(0, len(ANSWER.text), 3)] == [delta["content"] for delta in said]
+    asked = [*chunks(reply(tool="f", arguments='{"a": 1}', piece_chars=5), include_usage=False)][1:-1]
+    calls = [chunk["choices"][0]["delta"]["tool_calls"][0] for chunk in asked]
+    assert ["f", None] == [call["function"].get("name") for call in calls]
+    assert ['{"a":', " 1}"] == [call["function"]["arguments"] for call in calls]
+
+
 def test_an_answer_is_cut_at_its_limit():
     assert (ANSWER, "stop") == cut(ANSWER, None) == cut(ANSWER, 5)
     assert (Answer(text="m: one", prompt_tokens=10, completion_tokens=2), "length") == cut(ANSWER, 2)

@@ -36,6 +36,8 @@ def handed_on(parts: list[str], kinds: frozenset[str] = ALL) -> str:
 @example("eyJ" + "a" * 150 + "." + RANDOM * 20, " and on", [1] * 400)
 @example("secret: " + RANDOM * 20, ".sk-proj-" + RANDOM, [1] * 900)
 @example(f"sk-ant-{RANDOM}-hooks.slack.com/services/", "", [])
+@example("glsa_AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE", [25])
+@example(f"\\npplx-{RANDOM}", "", [4])
 def test_the_pieces_join_to_the_redaction_of_the_whole(text: str, more: str, cuts: list[int]):
     whole = text + more
     assert redact(whole, find(whole)) == handed_on(pieces(whole, cuts))

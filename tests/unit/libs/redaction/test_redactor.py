@@ -9,6 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from libs.contracts.state import RedactionPolicy
+from libs.redaction import redactor as module
+from libs.redaction.detection import find
+from libs.redaction.memory import CleanTexts
 from libs.redaction.redactor import Redactor
 from tests.unit.libs.redaction.values import BARE_CARDS, VALUES
 
@@ -105,6 +108,25 @@ def test_large_bodies_are_work_in_slices():
     text = "a sentence of words, with a value: a@b.org. " * 5_000
     slices = sum(1 for _ in redactor().body(json.dumps({"content": text, "e": [0.5] * 20_000})))
     assert slices > 100
+
+
+def test_what_was_searched_before_is_not_searched_again(monkeypatch: pytest.MonkeyPatch):
+    clean, searched = CleanTexts(), []
+    monkeypatch.setattr(module, "find", lambda text, kinds, name: searched.append(text) or find(text, kinds, name))
+    history = json.dumps({"messages": [{"content": f"{number} " + "a line\n" * 100} for number in range(4)]})
+    for policy in (RedactionPolicy(), RedactionPolicy(mode="hash")):
+        one = Redactor(policy, tenant="acme", secret="secret", clean=clean)
+        assert history == finished(one.body(history))
+    assert 4 == len(searched)
+    other = Redactor(RedactionPolicy(skip=("phone",)), tenant="acme", secret="secret", clean=clean)
+    assert history == finished(other.body(history))
+    assert 8 == len(searched)
+
+
+def test_what_holds_something_is_redacted_each_time():
+    body = json.dumps({"content": "a@b.org " + "a line\n" * 100})
+    one = redactor()
+    assert finished(one.body(body)) == finished(one.body(body)) == body.replace("a@b.org", "[email]")
 
 
 KINDS = st.sampled_from(sorted(VALUES))

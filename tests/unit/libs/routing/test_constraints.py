@@ -36,7 +36,6 @@ def outcome(
         score=score,
         utility=score,
         variance=variance,
-        utility_variance=variance,
         samples=samples,
         latency_ms=None,
         cost_usd=cost_usd,

@@ -16,6 +16,7 @@ from libs.routing.noise import (
     digest_of,
     epsilon_of,
     noised,
+    release,
     rho_of,
     totals,
 )
@@ -160,3 +161,27 @@ def test_a_privacy_that_is_none_is_refused(wrong: dict[str, float]):
 
 def test_a_small_epsilon_loses_no_digits():
     assert rho_of(1e-9, 1e-6) == pytest.approx(1e-18 / (4 * log(1e6)), rel=1e-6)
+
+
+TENANTS = {f"t{n}": {("a", "session"): Sums(n=4.0, sum_x=3.0, sum_xx=2.5)} for n in range(200)}
+
+
+class TestRelease:
+    PRIVACY = Privacy(epsilon=1.0, period_epsilon=1.0)
+
+    def said(self, contributions: dict[str, Evidence], ledger: Ledger) -> tuple[dict[object, Sums] | None, Ledger]:
+        return release(contributions, {("a", "session")}, ledger, self.PRIVACY, task="chat", key=KEY, day=3)
+
+    def test_publishable_cells_are_said_with_noise_and_others_not_at_all(self):
+        shy = {("b", "session"): Sums(n=1.0, sum_x=1.0, sum_xx=1.0)}
+        found, ledger = self.said(TENANTS | {"shy": shy}, Ledger())
+        assert found is not None
+        assert {("a", "session")} == found.keys()
+        assert 800.0 != found["a", "session"].n == pytest.approx(800.0, abs=6 * self.PRIVACY.sigma)
+        assert self.PRIVACY.rho == ledger.spent_rho
+
+    def test_the_same_again_is_said_for_nothing_and_more_is_refused_until_the_next_period(self):
+        first, ledger = self.said(TENANTS, Ledger())
+        assert (first, ledger) == self.said(TENANTS, ledger)
+        grown = TENANTS | {"new": {("a", "session"): Sums(n=4.0, sum_x=1.0, sum_xx=0.5)}}
+        assert (None, ledger) == self.said(grown, ledger)

@@ -3,7 +3,7 @@
 import pytest
 
 from libs.contracts.events import ModelEstimates
-from libs.routing.operations import Cost, Operations, average_usage, scaled, summed, with_operations
+from libs.routing.operations import Operations, average_usage, scaled, summed, with_operations
 from tests.unit.libs.routing.builders import a_model, catalogue, known
 
 MODELS = catalogue(a_model("used"), a_model("unused"))
@@ -21,10 +21,9 @@ def test_what_was_paid_and_how_long_it_took() -> None:
 
 
 def test_what_a_request_is_expected_to_cost_goes_before_what_was_paid() -> None:
-    costs = {"used": Cost(micro_usd=20_000.0, deviation=300.0), "unused": Cost(micro_usd=9_000.0, deviation=9_000.0)}
+    costs = {"used": 20_000.0, "unused": 9_000.0}
     estimates = with_operations(ESTIMATES, {"used": SEEN}, costs=costs)
-    assert (20_000.0, 300.0) == (estimates["used"].cost_micro_usd, estimates["used"].cost_deviation_micro_usd)
-    assert (9_000.0, 9_000.0) == (estimates["unused"].cost_micro_usd, estimates["unused"].cost_deviation_micro_usd)
+    assert (20_000.0, 9_000.0) == (estimates["used"].cost_micro_usd, estimates["unused"].cost_micro_usd)
 
 
 def test_nothing_seen_is_nothing_known() -> None:

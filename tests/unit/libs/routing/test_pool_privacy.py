@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from libs.contracts.events import ModelEstimates
 from libs.contracts.state import TenantPolicy
 from libs.routing.operations import Operations
 from libs.routing.pool import Pool, fit
@@ -49,7 +50,7 @@ def published(pool: Pool) -> Pool:
     return msgspec.structs.replace(pool, tasks={})
 
 
-def belief(pool: Pool) -> object:
+def belief(pool: Pool) -> dict[str, dict[str, ModelEstimates]]:
     return estimates({"chat": {}, "coding": {}, "rare": {}}, pool, PRIORS, MODELS, policy=POLICY, now_day=0)
 
 
@@ -192,3 +193,14 @@ def test_the_pool_is_the_same_in_every_process() -> None:
         for seed in ("1", "2")
     }
     assert 1 == len(found)
+
+
+def test_how_many_sessions_few_tenants_rated_is_not_told() -> None:
+    """The model is known by its judge; by session, one tenant has rated it."""
+
+    def samples(n: float) -> float:
+        judged = {name: {**KNOWN[name], **said(0.6, 10, "o3", "auto")} for name in CROWD}
+        pool = a_pool({**judged, "t0": {**judged["t0"], **said(0.6, n, "o3")}})
+        return belief(pool)["chat"]["o3"].benchmark.samples
+
+    assert 0.0 == samples(7.0) == samples(2_000.0)

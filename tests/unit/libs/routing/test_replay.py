@@ -67,6 +67,7 @@ requests = st.builds(
     requested=st.sampled_from([(), ("gpt-4o",), ("gpt-4o-mini", "gpt-4o"), ("gpt-4o", "gpt-4o")]),
     rule=rules,
     pinned=st.none() | st.sampled_from(sorted(MODELS)),
+    task_by=st.sampled_from(["", "client", "shapes-1"]),
     in_tool_loop=st.booleans(),
     unavailable=st.frozensets(st.sampled_from(sorted(MODELS)), max_size=2),
     expected_output_tokens=st.integers(0, 2_000),

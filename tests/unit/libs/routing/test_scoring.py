@@ -26,7 +26,7 @@ def test_without_any_evidence_the_benchmark_decides() -> None:
 def test_the_score_is_the_weighted_mean_of_the_sources() -> None:
     (found,) = scored((a_model("a"),), {"a": known(0.2, session=0.4, auto=0.6, manual=0.8)}, EVEN, FREE, (0, 0))
     assert pytest.approx(0.5) == found.score == found.utility
-    assert pytest.approx((3 * 0.004 + 0.0153) / 16) == found.variance
+    assert pytest.approx(((3 * 0.004**0.5 + 0.0153**0.5) / 4) ** 2) == found.variance
     assert 24.0 == found.samples
 
 

@@ -15,7 +15,6 @@ def a_result(score: float, cost: float = 0.01, latency: float = 100.0, utility: 
         score=score,
         utility=score if utility is None else utility,
         variance=1e-6,
-        utility_variance=1e-6,
         samples=1.0,
         latency_ms=latency,
         cost_usd=cost,

@@ -197,4 +197,4 @@ async def test_the_schedule_publishes_on_the_table_in_force():
     await world.apply(request(), feedback())
     world.benchmarks.table = msgspec.structs.replace(world.benchmarks.table, price_intercept=3.0)
     await world.schedule.publish_due()
-    assert (await world.read()).tasks["math"]["m1"].benchmark.mean > 0.8
+    assert (await world.read()).tasks["math"]["m1"].benchmark.mean > 0.7

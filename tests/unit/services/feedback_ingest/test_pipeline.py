@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from libs.contracts.events import FeedbackReceived, session_key
 from libs.contracts.state import FeedbackMark
 from libs.kafka.ports import PublishError
+from libs.redaction.sessions import SessionNames
 from services.feedback_ingest.domain.dialects import Submission
 from services.feedback_ingest.domain.ratings import ManualRating, session_rating
 from services.feedback_ingest.metrics import FeedbackMetrics
@@ -48,7 +49,7 @@ class World:
         self.events = FakeEvents()
         self.registry = CollectorRegistry()
         self.recorder = Recorder(self.ledger, self.events, FeedbackMetrics(self.registry))
-        finder = SessionFinder(self.sessions, retry_delays_s=(0.0, 0.0))
+        finder = SessionFinder(self.sessions, SessionNames("secret"), retry_delays_s=(0.0, 0.0))
         self.intake = Intake(finder, self.plans, self.recorder, ticking())
 
     async def rate(
@@ -225,3 +226,10 @@ async def test_a_crash_at_any_step_neither_loses_nor_doubles_a_rating(
     assert [claimed] * len(answered) == [claimed if duplicate else score for score, duplicate in answered]
     assert sum(not duplicate for _, duplicate in answered) <= 1
     assert {("acme", "2026-09"): 1} == world.ledger.counts
+
+
+async def test_a_session_with_an_address_in_its_id_is_the_one_that_gateways_know(world: World):
+    name = SessionNames("secret").of("acme", "chat with jane@example.com")
+    recorded = await world.rate(header="chat with jane@example.com")
+    assert (name, False) == (recorded.event.session_id, recorded.duplicate)
+    assert (await world.rate(header=name)).duplicate

@@ -20,6 +20,7 @@ from tests.unit.services.firewall.fakes import BLOCK, World
 
 SECRET = b"between us"
 IDENTITY = Identity(tenant="acme", key_id="k1", permissions=("read",), expires_at=2**40)
+R1, R2 = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
 WRITER = msgspec.structs.replace(IDENTITY, permissions=("write",))
 
 
@@ -56,7 +57,7 @@ class Client:
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[Client]:
     world = World({"evil": BLOCK})
-    app = new_app("firewall", max_body_bytes=4096, middlewares=[require_identity(SECRET)])
+    app = new_app("firewall", max_body_bytes=20_000, middlewares=[require_identity(SECRET)])
     app[INSPECTOR] = world.inspector
     app[LABELLING] = world.labelling
     add_routes(app)
@@ -122,7 +123,7 @@ async def test_no_verdict_is_never_an_allow(client: Client, error: Any, status: 
 
 async def test_a_stranger_is_refused_and_a_large_body_too(client: Client):
     assert 401 == (await client.scan({"input": "x"}, secret=b"guessed"))[0]
-    assert 413 == (await client.scan({"input": "x" * 5000}))[0]
+    assert 413 == (await client.scan({"input": "x" * 25_000}))[0]
 
 
 CHAT = {"messages": [{"role": "system", "content": "evil"}, {"role": "user", "content": "hi"}], "inputs": ["fine"]}
@@ -154,11 +155,11 @@ class TestVerdict:
 class TestFeedback:
     @pytest.fixture(autouse=True)
     def remembered(self, client: Client):
-        client.world.sessions.aliases["acme", "r-1"] = "s-1"
+        client.world.sessions.aliases["acme", R1] = "s-1"
 
     async def test_a_label_is_taken_once(self, client: Client):
-        body = {"label": "false_positive", "request_id": "r-1", "comment": "ours"}
-        told = {"label": "false_positive", "session_id": "s-1", "request_id": "r-1"}
+        body = {"label": "false_positive", "request_id": R1, "comment": "ours"}
+        told = {"label": "false_positive", "session_id": "s-1", "request_id": R1}
         assert (200, {"duplicate": False} | told) == await client.label(body)
         assert (200, {"duplicate": True} | told) == await client.label(body)
 
@@ -166,14 +167,17 @@ class TestFeedback:
         ("body", "param"),
         [
             (b"{", None),
-            ({"request_id": "r-1"}, "label"),
-            ({"label": "good", "request_id": "r-1"}, "label"),
+            ({"request_id": R1}, "label"),
+            ({"label": "good", "request_id": R1}, "label"),
             ({"label": "correct"}, "request_id"),
             ({"label": "correct", "request_id": ""}, "request_id"),
             ({"label": "correct", "request_id": "chatcmpl-1"}, "request_id"),
+            ({"label": "correct", "request_id": "eva@example.com", "session_id": "s"}, "request_id"),
             ({"label": "correct", "session_id": "s" * 257}, "session_id"),
             ({"label": "correct", "session_id": "s", "comment": "x" * 2001}, "comment"),
             ({"label": "correct", "session_id": "s", "comment": 5}, "comment"),
+            ({"label": "correct", "session_id": "s", "text": "x" * 16_001}, "text"),
+            ({"label": "correct", "session_id": "s", "text": "no consent"}, "text"),
         ],
     )
     async def test_a_wrong_body_names_its_field(self, client: Client, body: Any, param: str | None):
@@ -182,14 +186,14 @@ class TestFeedback:
         assert [] == client.world.events.verdicts
 
     async def test_what_cannot_be_labelled_says_why(self, client: Client):
-        assert 404 == (await client.label({"label": "correct", "request_id": "r-2"}))[0]
-        assert 200 == (await client.label({"label": "correct", "request_id": "r-1"}))[0]
-        status, answer = await client.label({"label": "false_positive", "request_id": "r-1"})
+        assert 404 == (await client.label({"label": "correct", "request_id": R2}))[0]
+        assert 200 == (await client.label({"label": "correct", "request_id": R1}))[0]
+        status, answer = await client.label({"label": "false_positive", "request_id": R1})
         assert (409, "CONFLICT", "label") == (status, answer["error"]["code"], answer["error"]["param"])
 
     async def test_a_reading_key_labels_nothing(self, client: Client):
-        assert 403 == (await client.label({"label": "correct", "request_id": "r-1"}, IDENTITY))[0]
+        assert 403 == (await client.label({"label": "correct", "request_id": R1}, IDENTITY))[0]
 
     async def test_a_label_that_may_be_lost_is_not_taken(self, client: Client):
         client.world.events.down = True
-        assert 503 == (await client.label({"label": "correct", "request_id": "r-1"}))[0]
+        assert 503 == (await client.label({"label": "correct", "request_id": R1}))[0]

@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from libs.contracts.events import VerdictLabelled
+from libs.contracts.state import FirewallPolicy
 from libs.kafka.ports import PublishError
 from services.firewall.domain.labels import LabelRequest
-from services.firewall.labelling import ConflictingLabelError, Labelled, UnknownRequestError
+from services.firewall.labelling import ConflictingLabelError, Labelled, NoTrainingError, UnknownRequestError
 from services.firewall.ports import StoreUnavailableError
 from tests.unit.services.firewall.fakes import NOW_MS, World
 
@@ -105,3 +106,21 @@ async def test_a_comment_is_kept_without_what_the_tenant_wants_taken_out(world: 
     assert all(comment not in mark.event for mark in world.marks.marks.values())
     world.policies.indiscreet.add("acme")
     assert comment == (await label(world, session_id="s-1", comment=comment)).event.comment
+
+
+async def test_a_text_is_taken_for_training_without_what_is_taken_out_and_only_with_consent(world: World):
+    with pytest.raises(NoTrainingError):
+        await label(world, request_id="r-1", text="ask eva@example.com")
+    assert ([], {}) == (world.events.verdicts, world.marks.marks)
+    world.policies.policies["acme"] = FirewallPolicy(may_train=True)
+    labelled = await label(world, request_id="r-1", text="ask eva@example.com")
+    assert ("ask [email]", None) == (labelled.event.text, labelled.event.comment)
+
+
+async def test_what_was_said_does_not_stay_beside_the_log(world: World):
+    world.policies.policies["acme"] = FirewallPolicy(may_train=True)
+    await label(world, request_id="r-1", text="a blocked prompt", comment="ours")
+    [mark] = world.marks.marks.values()
+    assert mark.published
+    assert ("a blocked prompt" in mark.event, "ours" in mark.event) == (False, False)
+    assert "a blocked prompt" == world.events.verdicts[0].text

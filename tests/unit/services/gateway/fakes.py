@@ -13,6 +13,7 @@ from libs.contracts.events import RequestCompleted, TranscriptRecorded, WeightsP
 from libs.contracts.state import ApiKey, CachedAnswer, FirewallPolicy, Plan, Quarantine, SessionState, TenantPolicy
 from libs.contracts.state import secret_sha256 as sha256
 from libs.providers.catalogue import Catalogue, Model, Price, Provider
+from libs.redaction.sessions import SessionNames
 from libs.routing.priors import day0, load_priors
 from libs.scanner.verdict import CLEAN, Verdict
 from services.gateway.domain.breaker import Breaker, BreakerSettings
@@ -287,6 +288,7 @@ class World:
             router=Router(CATALOGUE),
             attempts=Attempts(self.upstream, self.breaker, self.clock, AttemptSettings(retry_pause_s=0.0)),
             settlement=Settlement(self.hot_state, publication, self.metrics, self.clock, defer),
+            sessions=SessionNames("secret"),
             clock=self.clock,
             draw=lambda: self.draws[0],
         )

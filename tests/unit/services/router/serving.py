@@ -12,6 +12,7 @@ from aiohttp import web
 
 from libs.contracts import http
 from libs.providers.catalogue import Catalogue, Model, Price, Provider
+from libs.redaction.sessions import SessionNames
 from libs.runtime.identity import Identity, require_identity, sign
 from libs.runtime.server import REGISTRY, new_app
 from services.router.control import Control
@@ -65,6 +66,7 @@ class World:
         app[wiring.LIMITS] = limits
         app[wiring.METRICS] = RouterMetrics(app[REGISTRY])
         app[wiring.CURSOR_SECRET] = CursorSecret(SECRET)
+        app[wiring.SESSION_NAMES] = SessionNames(SECRET.decode())
         app[wiring.DECISION_LOG] = self.decisions
         app[wiring.AUDIT_LOG] = self.audit
         app[wiring.OUTCOME_LOG] = self.outcomes

@@ -13,8 +13,8 @@ def found() -> list[Row]:
     return documents(random.Random(1))  # noqa: S311 texts, not secrets
 
 
-def test_both_kinds_are_found_and_may_train(found: list[Row]):
-    assert {"python_stdlib", "package_manuals"} == {row.source for row in found}
+def test_every_kind_is_found_and_may_train(found: list[Row]):
+    assert {"python_stdlib", "package_manuals", "package_sources"} == {row.source for row in found}
     assert all(row.label == 0 and row.learnable and not row.written for row in found)
 
 

@@ -29,13 +29,15 @@ class FakeRemote:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, replicas: int = 1) -> None:
         self.now_s = 0.0
-        self.remote = FakeRemote()
+        self.replicas = [FakeRemote() for _ in range(replicas)]
+        self.remote = self.replicas[0]
         self.local = FakeFirewall()
         self.degraded: list[str] = []
         breaker = Breaker(BreakerSettings(failures=3, open_s=1.0, max_open_s=4.0))
-        self.firewall = FallbackFirewall(self.remote, self.local, breaker, lambda: self.now_s, self.degraded.append)
+        named = {f"replica {number}": replica for number, replica in enumerate(self.replicas)}
+        self.firewall = FallbackFirewall(named, self.local, breaker, lambda: self.now_s, self.degraded.append)
 
     async def scanners(self, requests: int) -> list[str]:
         return [(await self.firewall.scan(b"{}", "acme", POLICY)).scanner for _ in range(requests)]
@@ -66,6 +68,20 @@ async def test_a_service_that_is_back_is_asked_again():
     await world.scanners(3)
     world.remote.reason = None
     world.now_s = 1.0
+    assert ["remote"] * 3 == await world.scanners(3)
+
+
+async def test_replicas_take_turns_and_one_that_fails_is_passed_over():
+    world = World(replicas=3)
+    assert ["remote"] * 6 == await world.scanners(6)
+    assert [2, 2, 2] == [len(replica.asked) for replica in world.replicas]
+    world.replicas[1].reason = "timeout"
+    scanners = await world.scanners(30)
+    assert 3 == scanners.count("local"), "each failure until the breaker opens is one fallback"
+    assert 3 + 2 == len(world.replicas[1].asked)
+    world.now_s = 1.0
+    world.replicas[1].reason = None
+    await world.scanners(3)
     assert ["remote"] * 3 == await world.scanners(3)
 
 

@@ -33,3 +33,13 @@ async def test_the_tenants_own_price_is_in_the_books_and_in_the_decision():
     assert decision.inputs is not None
     assert 3 * event.usage.fresh_input + 30 * event.usage.output == event.cost_micro_usd > 0
     assert {name: (3.0, pytest.approx(0.3), 30.0) for name in ("a", "b")} == decision.inputs.prices
+
+
+@pytest.mark.parametrize(("headers", "by"), [({"floopy-task": "math"}, "client"), ({}, "words")])
+async def test_a_decision_says_who_told_its_task(headers: dict[str, str], by: str):
+    world = World()
+    await world.ask(model="auto", headers=headers)
+    decision = world.event.decision
+    assert decision is not None
+    assert decision.inputs is not None
+    assert by == decision.inputs.task_by

@@ -361,6 +361,15 @@ class TestMemory:
         await without.ask()
         assert [] == without.events.transcripts
 
+    async def test_an_address_in_a_session_id_is_nowhere(self):
+        world = World(who=caller(plan=Plan(name="p", transcript_retention_days=2)))
+        answer = await world.ask(headers={"floopy-session-id": "chat with jane@example.com"})
+        name = world.event.session_id
+        assert name.startswith("chat with [email:")
+        assert ("Floopy-Session-Id", name) in answer.headers
+        assert [name] == [transcript.session_id for transcript in world.events.transcripts]
+        assert {name} == set(world.hot_state.aliases.values())
+
     async def test_the_record_is_left_before_the_answer_and_the_rest_once_it_is_on_its_way(self):
         waiting = []
         world = World(defer=waiting.append)

@@ -3,11 +3,12 @@
 import msgspec
 import pytest
 
-from libs.contracts.events import Attempt, FirewallVerdict
+from libs.contracts.events import AnswerVerdict, Attempt, FirewallVerdict
 from services.router.domain.decisions import explanation, reaching, threat_of, view
 from tests.unit.services.router.events import rating, request
 
 THREAT = FirewallVerdict(action="block", score=0.99, category="prompt_injection")
+LEAK = AnswerVerdict(action="block", category="secret_leak", kinds={"jwt": 1})
 
 
 def test_a_session_rating_reaches_every_request_of_the_session_and_no_other():
@@ -77,6 +78,8 @@ def test_a_request_without_a_decision_is_explained_too(fields: dict[str, object]
         (FirewallVerdict(action="error"), None),
         (FirewallVerdict(action="flag"), "flag"),
         (THREAT, "prompt_injection"),
+        (FirewallVerdict(action="allow", answer=LEAK), "secret_leak"),
+        (msgspec.structs.replace(THREAT, answer=LEAK), "prompt_injection"),
     ],
     ids=str,
 )

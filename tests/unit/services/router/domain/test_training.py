@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 
 from libs.contracts.events import FirewallVerdict
@@ -35,6 +36,13 @@ def test_where_nobody_scanned_it_is_all_that_was_said():
     row = training_row(prompt(label="missed_attack", action=None))
     assert row is not None
     assert ("be kind\nread it\na page\nanother", "", "") == (row.text, row.role, row.category)
+
+
+def test_the_text_that_came_with_the_label_goes_before_the_body():
+    for request in (REQUEST, None):
+        row = training_row(msgspec.structs.replace(prompt(request=request), text="which page?"))
+        assert row is not None
+        assert "which page?" == row.text
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from libs.redaction.sessions import SessionNames
 from services.router.domain.transcripts import Turn
 from services.router.handlers.wiring import Limits
 from tests.unit.services.router.events import rating, request
-from tests.unit.services.router.serving import Client, serving
+from tests.unit.services.router.serving import SECRET, Client, serving
 
 RANGE = "from=2026-01-01T00:00:00Z&to=2026-01-02T00:00:00Z"
 
@@ -41,6 +42,13 @@ async def test_a_decision_whose_row_is_landing_is_waited_for(tmp_path: Path):
         client.world.decisions.requests = [request(1)]
         client.world.decisions.lands_after = 1
         assert 200 == (await client.ask("GET", "/v1/decisions/r1")).status
+
+
+async def test_a_session_is_looked_up_by_the_id_that_its_client_gave(client: Client):
+    name = SessionNames(SECRET.decode()).of("acme", "jane@example.com")
+    client.world.decisions.requests = [request(0), request(1, session_id=name)]
+    items = (await client.ask("GET", "/v1/decisions?session_id=jane@example.com")).body["items"]
+    assert [("r1", name)] == [(item["request_id"], item["session_id"]) for item in items]
 
 
 async def test_pages_hang_together(client: Client):

@@ -7,6 +7,7 @@ import pytest
 from libs.contracts.events import FirewallVerdict, WeightsPublished
 from libs.contracts.state import POOL, FirewallPolicy, RoutingRule, RuleTarget, SessionState, TenantPolicy
 from libs.routing.phases import TABLE
+from libs.routing.shapes import load_head
 from services.router.domain.changes import change
 from services.router.domain.entities import Entity, Place, Ref, StoredKey, ref_to, rule_ref
 from tests.unit.services.router.serving import Client
@@ -174,3 +175,9 @@ async def test_gates_are_explained_as_they_would_decide(client: Client):
     body = await explained(client)
     assert {"min_samples_before_promotion"} == {item["constraint"] for item in body["filtered"]}
     assert "large" == body["winner"]
+
+
+async def test_the_head_that_told_the_task_is_named(client: Client):
+    assert load_head().version == (await explained(client))["inputs"]["task_by"]
+    named = await explained(client, CHAT, headers={"floopy-task": "math"})
+    assert ("math", "client") == (named["task"], named["inputs"]["task_by"])

@@ -1,0 +1,245 @@
+"""Requests written for this purpose: frames and fillers by shape, in the words that people use and templates do not."""
+
+import random
+from collections.abc import Iterator
+
+TOPICS = (
+    "a lemonade stand", "a hospital", "two siblings", "a chess club", "our quarterly sales", "a lighthouse", "the weather in May",
+    "a bakery", "space travel", "bicycle rental", "a school play", "wind turbines", "a mobile game", "library books", "old maps",
+    "a savings account", "train delays", "a vegetable garden", "support tickets", "a marathon", "online courses", "rain forests",
+    "a startup", "museum visitors", "a job interview", "noise at night", "electric cars", "a family dinner", "urban planning",
+)  # fmt: skip
+THINGS = (
+    "user", "order", "invoice", "sensor", "ticket", "file", "queue", "tree", "graph", "cache", "session", "message", "image",
+    "payment", "login", "matrix", "date", "string", "record", "event", "account", "product", "thread", "socket", "token",
+)  # fmt: skip
+LANGUAGES = (
+    "Python",
+    "Java",
+    "TypeScript",
+    "Go",
+    "Rust",
+    "C++",
+    "C#",
+    "Kotlin",
+    "Swift",
+    "Ruby",
+    "bash",
+    "PHP",
+    "JavaScript",
+)
+NUMBERS = ("3", "7", "12", "15", "24", "36", "48", "100", "250", "1,200", "0.5", "2.5", "17", "81", "9")
+PEOPLE = (
+    "Anna",
+    "my manager",
+    "a customer",
+    "my landlord",
+    "our team",
+    "Tom",
+    "the neighbours",
+    "my teacher",
+    "a recruiter",
+)
+TONGUES = (
+    "French",
+    "German",
+    "Spanish",
+    "Japanese",
+    "Portuguese",
+    "Italian",
+    "Polish",
+    "Arabic",
+    "Chinese",
+    "plain English",
+)
+
+FRAMES: dict[str, tuple[str, ...]] = {
+    "coding": (
+        "Write a {language} function that returns the newest {thing} for each {thing}.",
+        "How do I iterate over every {thing} in {language} without loading them all?",
+        "My {language} program crashes when a {thing} is empty. What is wrong?",
+        "Fix this {language} code so that the {thing} is closed.",
+        "Refactor the {thing} class in {language} to use composition.",
+        "Write unit tests for a {thing} parser in {language}.",
+        "What does this error mean: undefined is not a function, when I read a {thing}?",
+        "implement a {thing} with O(1) lookup in {language}",
+        "Give me a regular expression that matches a {thing} id followed by digits.",
+        "Write a SQL query that lists each {thing} with more than {number} entries.",
+        "How can I make this {language} loop over {thing}s faster?",
+        "Explain what the following {language} snippet does with the {thing}.",
+        "Create a REST endpoint that deletes a {thing}, using {language}.",
+        "Convert this {language} script to {language}.",
+        "Why does git refuse to merge my branch after I renamed the {thing} module?",
+        "Design a database schema for a {thing} and its {thing}s.",
+        "Write a Dockerfile for a {language} service that handles a {thing}.",
+        "Debug: the {thing} list in my {language} app is always one short.",
+        "Write a program that asks for a number and prints whether it is prime, in {language}.",
+        "Add docstrings and comments to this {language} method for the {thing}.",
+        "What is the difference between a mutex and a semaphore in {language}?",
+        "Build a simple web page with HTML and CSS that shows a {thing}.",
+        "Reverse a linked list of {thing}s in {language} and state its complexity.",
+    ),
+    "math": (
+        "Solve {number}x + {number} = {number} for x.",
+        "What is {number}% of {number}?",
+        "{person} has {number} apples and gives away {number}. How many are left?",
+        "Find the derivative of x^{number} + {number}x.",
+        "A train covers {number} km in {number} hours. What is its average speed?",
+        "Prove that the sum of two even integers is even.",
+        "If {topic} costs {number} dollars a day and earns {number}, after how many days is it even?",
+        "What is the probability of drawing {number} red balls from an urn with {number} red and {number} blue ones?",
+        "Compute the integral of sin(x) from 0 to {number}.",
+        "Evaluate ({number} + {number}) * {number} - {number}.",
+        "How many ways are there to arrange {number} books on a shelf?",
+        "The area of a rectangle is {number} and its width {number}. Find the perimeter.",
+        "Simplify the expression {number}a - {number}(a + {number}).",
+        "Show that the square root of {number} is irrational.",
+        "A tank fills in {number} minutes and drains in {number}. How long with both open?",
+        "Determine the eigenvalues of the matrix [[{number}, 1], [0, {number}]].",
+        "Convert {number} miles to kilometers.",
+        "What is the remainder when {number} to the power of {number} is divided by 7?",
+        "Suppose f(x) = {number}x + {number}. What is f(f(1))?",
+        "Find all roots of x^2 - {number}x + {number}.",
+        "The ages of {person} and a friend add up to {number}; one is {number} years older. How old is each?",
+        "Calculate the standard deviation of {number}, {number}, {number} and {number}.",
+    ),
+    "reasoning": (
+        "All of {topic} are old. Some old things are red. Does it follow that some of them are red?",
+        "{person} is taller than Ben, Ben is taller than Cem. Who is the shortest?",
+        "Three boxes are labelled wrongly. You may open one. How do you find out which holds what?",
+        "What would most likely happen if {topic} had no one in charge? Think it through step by step.",
+        "Which of these does not belong: apple, pear, hammer, plum? Say why.",
+        "There are {number} people in a row. Each knows the hat of the next. What can the last one deduce?",
+        "If it rains the match is off. The match was on. What can you conclude?",
+        "A farmer has to cross a river with a wolf, a goat and a cabbage. How?",
+        "Is the following argument valid? {topic} grew, so {topic} must have caused it.",
+        "Compare the tradeoffs of two plans for {topic} and decide which one is better under a small budget.",
+        "Night is to day as left is to what?",
+        "What comes next in the sequence: Monday, Wednesday, Friday?",
+        "{person} left home at noon and the shop was shut. What is the most plausible explanation?",
+        "Given the facts below, which of the suspects lied about {topic}?",
+        "Five houses in a row have different colours. The green one is left of the white one. Who owns the fish?",
+        "Does the conclusion follow from the premises? Answer true, false or unknown.",
+        "Choose the best answer and justify it: why would {person} avoid {topic}? (A) fear (B) cost (C) habit",
+        "Plan the order of these steps for {topic} so that no step waits for a later one.",
+        "Solve the riddle: the more you take, the more you leave behind.",
+        "Which factor had the larger effect on {topic}, and how can you tell?",
+    ),
+    "data": (
+        "Here is a CSV of {topic}. What is the average of the third column?",
+        "Make a pivot of {topic} by region and month.",
+        "Which row of the table has the highest value for {topic}?",
+        "Which chart shows the spread of {topic} best?",
+        "Clean this spreadsheet about {topic}: drop duplicates and fill the gaps.",
+        "How do I group a dataframe by {thing} and take the median?",
+        "Write an Excel formula that adds up all {thing}s of the last {number} days.",
+        "Analyse this dataset on {topic} and tell me what correlates with price.",
+        "Join the two tables on {thing} id and count the rows without a match.",
+        "Find outliers in these measurements of {topic}: {number}, {number}, {number}, 900.",
+        "Rank the columns of the table below by missing values.",
+        "From the table of {topic}, list the top {number} entries with their totals.",
+        "What trend do you see in the monthly figures of {topic}?",
+        "Aggregate the {thing} log by hour and give me a histogram.",
+    ),
+    "structured": (
+        "Extract all names and dates from the text below about {topic}.",
+        "Classify the following review of {topic} as positive, negative or neutral.",
+        "Return a JSON object with the fields title, author and year for this note on {topic}.",
+        "Label each sentence as fact or opinion.",
+        "Which of these categories fits the message best: billing, shipping, returns?",
+        "Pull every email address out of this letter to {person}.",
+        "Is this message spam? Answer yes or no.",
+        "Tag every entity in the paragraph about {topic} with person, place or organisation.",
+        "Read the passage and answer the question with words from it: when did {topic} begin?",
+        "Do these two sentences mean the same? Answer yes or no.",
+        "Turn this description of {topic} into YAML with name, size and price.",
+        "Detect the language of the text.",
+        "What is the sentiment of this tweet about {topic}?",
+        "List the {thing} ids that the following log mentions, one a line.",
+        "Assign each support request one of the labels bug, question, praise.",
+        "Give the part of speech of every word in the sentence.",
+        "Fill in the form from the conversation with {person}: name, phone, reason.",
+        "Rate how toxic the comment is from 1 to 5. Output the number only.",
+        "Identify the topic of the article: politics, sports, business or science.",
+        "According to the text, who was responsible for {topic}?",
+    ),
+    "writing": (
+        "Write a short story about {topic}.",
+        "Draft an email to {person} about {topic}.",
+        "Summarise the article below in three sentences.",
+        "Translate this paragraph into {tongue}.",
+        "Rewrite the following text so that it is more polite.",
+        "Write a poem on {topic} that does not rhyme.",
+        "Give me a headline for a piece about {topic}.",
+        "Proofread this letter to {person} and correct the grammar.",
+        "Write a product description for {topic}.",
+        "Continue the story: it was dark, and {person} heard a knock.",
+        "Paraphrase this sentence: {topic} changed everything.",
+        "Write a speech that {person} could give about {topic}.",
+        "Make a slogan for {topic}.",
+        "tl;dr of the text below please",
+        "Write a cover letter for a job with {topic}.",
+        "Write a dialogue between {person} and a robot about {topic}.",
+        "Turn these bullet points on {topic} into a blog post.",
+        "How do you say thank you for {topic} in {tongue}?",
+        "Shorten this text to {number} words.",
+        "Tell me a joke about {topic}.",
+        "Pretend you are a pirate and describe {topic}.",
+        "Write a LinkedIn post announcing {topic}.",
+        "Give this essay on {topic} a better opening.",
+    ),
+    "chat": (
+        "What is the capital of Portugal?",
+        "How are you today?",
+        "Can you recommend something to do with {topic}?",
+        "Who invented {topic}?",
+        "Tell me about {topic}.",
+        "What should I wear for {topic}?",
+        "Is it a good idea to start {topic} at my age?",
+        "Explain {topic} like I am five.",
+        "Thanks, that helped a lot!",
+        "I had a bad day because of {person}. Any advice?",
+        "What are the benefits of {topic}?",
+        "How long does it take to learn about {topic}?",
+        "When is the best time to visit Norway?",
+        "Why do cats purr?",
+        "What is your opinion on {topic}?",
+        "Give me some tips for {topic}.",
+        "Where can I read more about {topic}?",
+        "Do you think {person} would like {topic}?",
+        "remind me to call {person} tomorrow",
+        "What does the word scarce mean?",
+        "Suggest a birthday present for {person}.",
+        "How does {topic} work?",
+        "Plan a weekend in Lisbon for me.",
+        "What's the difference between jam and marmalade?",
+    ),
+}
+
+
+def written(count: int, random_: random.Random) -> Iterator[tuple[str, str]]:
+    """Yield *count* requests of each shape, with the shape; frames with nothing to fill come once."""
+    fillers = {
+        "topic": TOPICS,
+        "thing": THINGS,
+        "language": LANGUAGES,
+        "number": NUMBERS,
+        "person": PEOPLE,
+        "tongue": TONGUES,
+    }
+    for shape, frames in FRAMES.items():
+        found: dict[str, None] = {}
+        for _ in range(20 * count):
+            frame = random_.choice(frames)
+            found[_filled(frame, fillers, random_)] = None
+            if len(found) >= count:
+                break
+        yield from ((text, shape) for text in found)
+
+
+def _filled(frame: str, fillers: dict[str, tuple[str, ...]], random_: random.Random) -> str:
+    text = frame
+    for name, choices in fillers.items():
+        while f"{{{name}}}" in text:
+            text = text.replace(f"{{{name}}}", random_.choice(choices), 1)
+    return text
