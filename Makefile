@@ -7,10 +7,10 @@ READY := $(VENV)/.ready
 TESTS := $(PY) -m pytest -q
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo stop test check lint format types unit contract integration e2e bench bench-firewall bench-learning bench-feedback bench-redaction train-firewall lock clean
+.PHONY: help setup run demo stop test check lint format types unit contract integration e2e bench bench-firewall bench-learning bench-feedback bench-redaction bench-quarantine train-firewall train-second-opinion lock clean
 
 help: ## show this help
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F':.*## ' '{printf "  \033[36m%-20s\033[0m %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version) if sys.version_info < (3, 11) else None'
@@ -74,6 +74,12 @@ bench-redaction: setup ## redaction: processor time by kind of body, and what it
 
 train-firewall: setup ## train the scanner's model anew, with its card
 	@$(PY) -m libs.scanner.training --data $${FLOOPY_FIREWALL_DATA:-../shared/data/firewall} --out libs/scanner/data
+
+train-second-opinion: setup ## train the head of the deep scan's second opinion, with its card; embeds for half an hour at first
+	@$(PY) -m libs.scanner.training.second_opinion --data $${FLOOPY_FIREWALL_DATA:-../shared/data/firewall} --out libs/scanner/data --cache .data/second-opinion
+
+bench-quarantine: setup ## how often ordinary and hostile sessions are quarantined, by families of sources the scanner never saw
+	@$(PY) -m benchmarks.quarantine --data $${FLOOPY_FIREWALL_DATA:-../shared/data/firewall}
 
 lock: ## resolve pyproject.toml into requirements.lock
 	@$(VENV)/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --all-extras --no-header -o requirements.lock pyproject.toml

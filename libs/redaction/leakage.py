@@ -2,7 +2,7 @@
 Leakage of a request's own system prompt: its words again in the answer, in the same order.
 
 Case, spaces and punctuation do not matter. Three words in a row prove nothing and pass; from the fourth on the run is held
-until it ends or is long enough to be a copy.
+until it ends or is long enough to be a copy. A word at either end counts, but stays, if something is glued to it.
 """
 
 import re
@@ -115,24 +115,46 @@ class LeakHoldback:
                 self._last, self._runs, self._leaking = (), {}, set()
             return ""
         word = token.casefold()
-        self._last = (*self._last[-2:], word)
+        self._last = (*self._last[-3:], word)
         if self._leaking and (goes_on := self._next(self._leaking, word)):
             self._leaking, self._released = goes_on, end
             return ""
         self._leaking = set()
-        return self._follow(word, end)
+        return self._follow(token, word, end)
 
-    def _follow(self, word: str, end: int) -> str:
+    def _follow(self, token: str, word: str, end: int) -> str:
         runs = self._longer(word) if self._runs else {}
         if copies := {place for place, run in runs.items() if run.letters >= LEAST_LETTERS}:
             out = self._release(min(runs[place].start for place in copies))
             self._runs, self._leaking, self._released = {}, copies, end
             self.found[SYSTEM_PROMPT] += 1
             return f"{out} {placeholder(SYSTEM_PROMPT)}"
-        for place in self._prompt.places(self._last):
-            runs.setdefault(place, _Run(end, sum(map(len, self._last))))
+        if (start := self._glued_copy(word)) is not None:
+            out = self._release(start)
+            self._runs, self._released = {}, end - len(token)
+            self.found[SYSTEM_PROMPT] += 1
+            return f"{out} {placeholder(SYSTEM_PROMPT)} "
+        three = self._last[-3:]
+        for place in self._prompt.places(three):
+            runs.setdefault(place, _Run(end, sum(map(len, three)) + self._glued_before(place)))
         self._runs = runs
         return ""
+
+    def _glued_copy(self, word: str) -> int | None:
+        """Return where a run starts that is a copy with the beginning of *word*, to which something is glued."""
+        words = self._prompt.words
+        starts = (
+            run.start
+            for place, run in self._runs.items()
+            if place < len(words) and word != words[place] and word.startswith(words[place])
+            if run.letters + len(words[place]) >= LEAST_LETTERS
+        )
+        return min(starts, default=None)
+
+    def _glued_before(self, place: int) -> int:
+        """Return the letters of the prompt's word before the last three, if something is glued to the front of it."""
+        earlier = self._prompt.words[max(0, place - 4) : place - 3]
+        return len(earlier[0]) if earlier and self._last[:-3] and self._last[0].endswith(earlier[0]) else 0
 
     def _longer(self, word: str) -> dict[int, _Run]:
         words, size = self._prompt.words, len(word)

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Literal
 
 import structlog
 from aiohttp import web
@@ -22,6 +24,8 @@ from libs.runtime.lifecycle import Listener, listen_tcp
 from libs.runtime.redis import redis_resource
 from libs.runtime.server import HEALTH, REGISTRY, new_app
 from libs.scanner.onnx_scanner import OnnxScanner
+from libs.scanner.second_opinion import SecondOpinion
+from libs.scanner.second_opinion_thread import SecondOpinionThread
 from libs.scanner.verdict import Thresholds
 from services.firewall.adapters.redis_labels import RedisMarks, RedisSessions
 from services.firewall.adapters.redis_policies import RedisPolicies
@@ -31,7 +35,7 @@ from services.firewall.consumer import DeepScan, decode
 from services.firewall.handlers import INSPECTOR, LABELLING, add_routes
 from services.firewall.labelling import Labelling
 from services.firewall.metrics import FirewallMetrics
-from services.firewall.opinions import Opinions
+from services.firewall.opinions import Opinions, Second
 from services.firewall.pipeline import Inspector
 
 log = structlog.get_logger(__name__)
@@ -43,6 +47,7 @@ REDIS: web.AppKey["Redis"] = web.AppKey("redis", Redis)
 SCANNER: web.AppKey[OnnxScanner] = web.AppKey("scanner", OnnxScanner)
 CALIBRATED: web.AppKey[Thresholds] = web.AppKey("calibrated", Thresholds)
 PUBLISHER: web.AppKey[JournaledPublisher] = web.AppKey("publisher", JournaledPublisher)
+SECOND: web.AppKey["Second | None"] = web.AppKey("second")
 METRICS: web.AppKey[FirewallMetrics] = web.AppKey("metrics", FirewallMetrics)
 
 
@@ -63,6 +68,7 @@ def build_app(config: FirewallConfig) -> web.Application:
         add_routes(app)
         app.cleanup_ctx.append(lambda app: _api(app, config))
     if "deep_scan" in config.roles:
+        app.cleanup_ctx.append(lambda app: _second_opinion(app, config))
         background(app, "deep_scan", lambda stop: _deep_scan(app, config, stop))
     return app
 
@@ -86,6 +92,25 @@ async def _scanner(app: web.Application) -> AsyncIterator[None]:
     app[HEALTH].add("scanner", running)
     yield
     await asyncio.to_thread(scanner.close)
+
+
+async def _second_opinion(app: web.Application, config: FirewallConfig) -> AsyncIterator[None]:
+    """Load the second reader where its weights are installed; without it the deep scan goes on, and says so."""
+    opinion = await asyncio.to_thread(SecondOpinion.bundled) if config.second_opinion == "auto" else None
+    app[METRICS].second_opinion_present.set(opinion is not None)
+    if opinion is None:
+        app[HEALTH].add("second_opinion", partial(_absence, config.second_opinion))
+        app[SECOND] = None
+        yield
+        return
+    thread = SecondOpinionThread(opinion)
+    app[SECOND] = Second(reader=thread, calibration=opinion.calibration, deadline_s=config.deep_scan_deadline_s)
+    yield
+    await asyncio.to_thread(thread.close)
+
+
+async def _absence(wanted: Literal["auto", "off"]) -> str | None:
+    return "absent: its weights are not installed" if wanted == "auto" else None
 
 
 async def _publisher(app: web.Application, config: FirewallConfig) -> AsyncIterator[None]:
@@ -138,7 +163,7 @@ def _handler(app: web.Application, config: FirewallConfig) -> DeepScan:
     inspector = _inspector(app, config, config.deep_scan_deadline_s)
     return DeepScan(
         inspector,
-        Opinions(inspector),
+        Opinions(inspector, app[METRICS], app[SECOND]),
         RedisQuarantines(app[REDIS], deadline_s=config.redis_deadline_s, evidence_ms=config.evidence_s * 1_000),
         app[PUBLISHER],
         app[METRICS],

@@ -42,6 +42,9 @@ class FirewallConfig(ServiceConfig, frozen=True, kw_only=True):
         30.0
     )
     deep_scan_concurrency: Annotated[int, Meta(ge=1, description="Transcripts in the scanner's queue at a time.")] = 8
+    second_opinion: Annotated[
+        Literal["auto", "off"], Meta(description="auto asks a small transformer too, where its weights are installed.")
+    ] = "auto"
     label_days: Annotated[int, Meta(ge=1, description="How long a first label shuts out later ones.")] = 90
     quarantine_s: Annotated[int, Meta(ge=1, description="How long a hostile session is quarantined.")] = 3_600
     evidence_s: EvidenceTime = 86_400

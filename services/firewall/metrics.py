@@ -23,6 +23,14 @@ class FirewallMetrics:
         )
         # What tenants say of verdicts; `repeated` had been said before.
         self.labels = Counter("firewall_labels", "Labels.", ["label", "outcome"], registry=registry)
+        # What the second opinion did to the scanner's verdict: `agreed`, `raised`, `lowered`; `unread` where it was not worth asking.
+        self.second_opinions = Counter(
+            "firewall_second_opinions", "Second opinions on texts.", ["outcome"], registry=registry
+        )
+        # 1 where the second opinion is installed and on.
+        self.second_opinion_present = Gauge(
+            "firewall_second_opinion_present", "Whether there is a second opinion.", registry=registry
+        )
         # Sessions put in quarantine, repeated ones too.
         self.quarantined = Counter("firewall_quarantined", "Sessions put in quarantine.", registry=registry)
         # Scans judged by the default policy because Redis was away.

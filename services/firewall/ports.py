@@ -23,6 +23,13 @@ class Policies(Protocol):
         """Return what is taken out of texts before they are published."""
 
 
+class SecondReader(Protocol):
+    """The second opinion on a text."""
+
+    async def read(self, text: str, deadline_s: float) -> float:
+        """Return the log-odds that *text* is an attack; raises a `ScannerError` where there is no answer in time."""
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """Where a session stands: what its evidence comes to, and the quarantine that holds; *new* says that it was put just now."""
 

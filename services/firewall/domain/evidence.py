@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from libs.scanner.second_opinion_calibration import position
 from libs.scanner.verdict import Band
 
 DISCOUNT: Final = 0.7
@@ -16,9 +17,8 @@ KEPT: Final = 32
 HOSTILE: Final = 1.0
 
 _FLAGGED: Final = 0.2
-_BLOCKED: Final = 0.8
+_BLOCKED: Final = 0.5
 _HEAVIEST: Final = 2.0
-_NEAREST: Final = 1e-9
 
 Clues = Mapping[str, float]
 """Digest of a passage → its weight."""
@@ -28,13 +28,12 @@ def weight(score: float, band: Band) -> float:
     """
     Return what a passage of *score* weighs: nothing below its flag limit, then more by its log-odds.
 
-    One at the block limit weighs almost enough for a session to be hostile, one well beyond it is enough.
+    One at the block limit weighs half of what makes a session hostile, one far beyond it all of it: a session has many passages,
+    and a limit that is right for one passage would quarantine long ordinary sessions.
     """
     if score < band.flag:
         return 0.0
-    reach = _log_odds(band.block) - _log_odds(band.flag)
-    beyond = (_log_odds(score) - _log_odds(band.flag)) / reach if reach > 0 else 1.0
-    return min(_FLAGGED + (_BLOCKED - _FLAGGED) * beyond, _HEAVIEST)
+    return min(_FLAGGED + (_BLOCKED - _FLAGGED) * position(score, band), _HEAVIEST)
 
 
 def total(weights: Iterable[float]) -> float:
@@ -54,8 +53,3 @@ def merged(known: Clues, found: Clues) -> dict[str, float]:
     """
     both = {**found, **known}
     return dict(heapq.nlargest(KEPT, both.items(), key=lambda clue: (clue[1], clue[0])))
-
-
-def _log_odds(probability: float) -> float:
-    certain = min(max(probability, _NEAREST), 1 - _NEAREST)
-    return math.log(certain / (1 - certain))

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -31,7 +31,14 @@ class Opinion(msgspec.Struct, frozen=True, kw_only=True):
 
 def worst(opinions: Sequence[Opinion]) -> Opinion:
     """Return the most severe of at least one opinion, the higher score first among equals."""
-    return max(opinions, key=lambda opinion: (_ORDER.index(opinion.verdict.action), opinion.verdict.score))
+    return max(opinions, key=lambda opinion: (_severity(opinion), opinion.verdict.score))
+
+
+def change(before: Opinion, after: Opinion) -> Literal["agreed", "raised", "lowered"]:
+    """Say what became of the verdict."""
+    if _severity(before) == _severity(after):
+        return "agreed"
+    return "raised" if _severity(before) < _severity(after) else "lowered"
 
 
 def clues(opinions: Mapping[str, Opinion]) -> Clues:
@@ -79,3 +86,7 @@ def event(
         second_score=opinion.second_score,
         session_evidence=evidence,
     )
+
+
+def _severity(opinion: Opinion) -> int:
+    return _ORDER.index(opinion.verdict.action)

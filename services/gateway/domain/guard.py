@@ -11,8 +11,9 @@ from libs.contracts.events import AnswerVerdict, LeakCategory
 from libs.contracts.state import FirewallPolicy
 from libs.contracts.unreadable import UNREADABLE
 from libs.redaction.holdback import Holdback
-from libs.redaction.leakage import CANARY, SYSTEM_PROMPT, LeakHoldback, MarkHoldback, Prompt
+from libs.redaction.leakage import CANARY, MAX_WORDS, SYSTEM_PROMPT, LeakHoldback, MarkHoldback, Prompt
 from libs.redaction.secret_shapes import KINDS
+from libs.redaction.secrets import find, redact
 from libs.scanner.text import ROLES, extract
 from services.gateway.domain.errors import RefusedError
 
@@ -20,6 +21,7 @@ Path = tuple[str | int, ...]
 Through = Callable[[Path, str], str]
 
 _NAMES = frozenset({"role", "id", "type", "name", "object", "finish_reason"})
+_MAX_PROMPT = 8 * MAX_WORDS
 _NOT_SYSTEM = frozenset(ROLES) - {"system"}
 
 
@@ -61,7 +63,7 @@ class AnswerGuard:
         self.changes = policy.output != "flag"
         self._policy = policy
         self._prompt = prompt
-        self._kinds = frozenset(KINDS).difference(policy.output_allowed)
+        self._kinds = _kinds(policy)
 
     @property
     def blocks(self) -> bool:
@@ -80,12 +82,12 @@ class AnswerGuard:
     def channel(self, *, in_json: bool = False) -> Channel:
         """Return the filters of one text; *in_json* says that it is JSON itself."""
         filters: list[Filter] = []
+        if self._kinds:  # First: a copy of the prompt may hold the label of a secret, or how it begins.
+            filters.append(Holdback(self._kinds, self.found))
         if self._prompt:
             filters.append(LeakHoldback(self._prompt, in_json=in_json, found=self.found))
         if self._policy.canaries:
             filters.append(MarkHoldback(self._policy.canaries, self.found))
-        if "secret_leak" in self._policy.output_categories:
-            filters.append(Holdback(self._kinds, self.found))
         return Channel(filters)
 
     def whole(self, body: bytes) -> bytes:
@@ -119,7 +121,7 @@ def guard_of(tenant: str, policy: FirewallPolicy, request: bytes) -> AnswerGuard
     if policy.output == "off":
         return None
     is_wanted = "system_prompt_leak" in policy.output_categories
-    prompt = _prompt(tenant, _system_text(request)) if is_wanted else None
+    prompt = _prompt(tenant, _system_text(request), _kinds(policy)) if is_wanted else None
     return AnswerGuard(policy, prompt)
 
 
@@ -168,9 +170,17 @@ def _place(item: Any, place: int) -> int:
     return named if isinstance(named, int) else place
 
 
+def _kinds(policy: FirewallPolicy) -> frozenset[str]:
+    """Return the kinds of secrets that *policy* wants found."""
+    is_wanted = "secret_leak" in policy.output_categories
+    return frozenset(KINDS).difference(policy.output_allowed) if is_wanted else frozenset()
+
+
 @lru_cache(maxsize=16)
-def _prompt(tenant: str, text: str) -> Prompt:  # noqa: ARG001 - no tenant can tell from the time it takes what another's is
-    return Prompt(text)
+def _prompt(tenant: str, text: str, kinds: frozenset[str]) -> Prompt:  # noqa: ARG001 - no tenant can tell from the time it takes what another's is
+    """Return the prompt as a copy of it looks once secrets of *kinds* are replaced."""
+    text = text[:_MAX_PROMPT]
+    return Prompt(redact(text, (finding for finding in find(text) if finding.kind in kinds)))
 
 
 def _system_text(request: bytes) -> str:

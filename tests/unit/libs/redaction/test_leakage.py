@@ -35,6 +35,8 @@ def through(filter_: LeakHoldback | MarkHoldback, *parts: str) -> str:
         (SECOND + " or anybody", GONE + " or anybody"),
         (f"{SECOND} {SECOND}", f"{GONE} {GONE}"),
         (PROMPT, "You are Ada [redacted:system_prompt]."),
+        (f"{SECOND}sk-1", "Never mention the [redacted:system_prompt] customerssk-1"),
+        (f"7{SECOND} or", "7Never mention the discount [redacted:system_prompt] or"),
     ],
 )
 def test_a_copied_run_of_words_is_replaced_from_its_fourth_word_on(answer: str, shown: str):
@@ -84,6 +86,7 @@ ANSWERS = st.lists(st.sampled_from(WORDS), max_size=30).map(" ".join)
 @given(ANSWERS, CUTS)
 @example(SECOND + " " * 300 + "or", [100, 100, 100])
 @example("x" * 1000 + SECOND, [7] * 60)
+@example(f"x{SECOND}sk-ant {SECOND}sk", [7] * 60)
 def test_the_pieces_join_to_the_same_as_the_whole(answer: str, cuts: list[int]):
     for in_json in (False, True):
         whole = through(LeakHoldback(Prompt(PROMPT), in_json=in_json), answer)

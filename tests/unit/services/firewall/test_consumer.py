@@ -24,6 +24,8 @@ from tests.unit.services.firewall.fakes import (
     World,
 )
 
+SURE = replace(BLOCK, score=0.9999)
+
 
 class Setting(World):
     def __init__(self, answers=None) -> None:
@@ -32,7 +34,7 @@ class Setting(World):
         self.events = FakeEvents()
         self.deep_scan = DeepScan(
             self.inspector,
-            Opinions(self.inspector),
+            Opinions(self.inspector, self.metrics, None),
             self.quarantines,
             self.events,
             self.metrics,
@@ -65,7 +67,7 @@ async def test_tool_results_and_answers_get_a_verdict_each_under_the_sessions_ke
 
 
 async def test_a_hostile_tool_result_quarantines_its_session():
-    setting = Setting({"a page": BLOCK})
+    setting = Setting({"a page": SURE})
     await setting.handle(TRANSCRIPT, replace(TRANSCRIPT, session_id="s-2", request="{}"))
     expected = Quarantine(
         action="block", category="indirect_injection", until_ms=NOW_MS + 60_000, reason="passage", request_id="r-1"
@@ -83,7 +85,7 @@ async def test_a_flagged_answer_is_told_and_not_quarantined():
 
 
 async def test_a_tenant_that_switched_scanning_off_is_left_alone():
-    setting = Setting({"a page": BLOCK})
+    setting = Setting({"a page": SURE})
     setting.policies.policies["acme"] = FirewallPolicy(mode="off")
     await setting.handle(TRANSCRIPT)
     assert [] == setting.scanner.scanned
@@ -105,13 +107,15 @@ def hop(number: int, *tool_results: str, **changes: str) -> TranscriptRecorded:
 
 
 async def test_faint_passages_of_several_hops_together_quarantine_the_session():
-    hints = {name: replace(FLAG, score=0.85) for name in ("one", "two", "three")}
+    hints = {name: replace(FLAG, score=0.85) for name in ("one", "two", "three", "four")}
     setting = Setting(hints)
     await setting.handle(hop(1, "one"))
     assert {} == setting.quarantines.sessions
     assert weight(0.85, CALIBRATED.default) == setting.events.verdicts[0].session_evidence
-    await setting.handle(hop(2, "one", "two"))
-    expected = ("session", "r-2", "indirect_injection")
+    await setting.handle(hop(2, "one", "two", "three"))
+    assert {} == setting.quarantines.sessions
+    await setting.handle(hop(3, "one", "two", "three", "four"))
+    expected = ("session", "r-3", "indirect_injection")
     found = setting.quarantines.sessions["acme", "s-1"]
     assert expected == (found.reason, found.request_id, found.category)
 
@@ -148,14 +152,14 @@ async def test_the_tenants_own_limits_are_what_a_remembered_opinion_is_of():
 
 async def test_opinions_are_forgotten_in_the_end():
     setting = Setting()
-    opinions = Opinions(setting.inspector, remembered=2)
+    opinions = Opinions(setting.inspector, setting.metrics, None, remembered=2)
     for text in ("a", "b", "a", "c", "a", "b"):
         await opinions.of(Segment(role="tool", text=text), text, "tool_result", FirewallPolicy())
     assert ["a", "b", "c", "b"] == [segment.text for (segment,) in setting.scanner.scanned]
 
 
 async def test_a_scan_that_died_after_the_quarantine_ends_in_the_same_state_and_events():
-    undisturbed, disturbed = Setting({"a page": BLOCK}), Setting({"a page": BLOCK})
+    undisturbed, disturbed = Setting({"a page": SURE}), Setting({"a page": SURE})
     await undisturbed.handle(TRANSCRIPT, hop(2, "a page"))
     disturbed.events.down = True
     with pytest.raises(ExceptionGroup):
@@ -169,7 +173,7 @@ async def test_a_scan_that_died_after_the_quarantine_ends_in_the_same_state_and_
 
 @pytest.mark.parametrize("broken", ["quarantines", "events"])
 async def test_a_verdict_that_cannot_be_kept_stops_the_batch_and_comes_out_the_same_when_repeated(broken):
-    setting = Setting({"a page": BLOCK})
+    setting = Setting({"a page": SURE})
     getattr(setting, broken).down = True
     with pytest.raises(ExceptionGroup):
         await setting.handle(TRANSCRIPT)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from libs.contracts.events import AnswerVerdict, FirewallVerdict
@@ -18,7 +18,7 @@ from services.gateway.ports import UpstreamBrokenError
 from tests.unit.libs.redaction.test_holdback import CUTS, pieces
 from tests.unit.libs.redaction.test_leakage import ANSWERS, GONE, SECOND
 from tests.unit.libs.redaction.test_leakage import PROMPT as SYSTEM
-from tests.unit.libs.redaction.test_secrets import BASE64, TEXTS
+from tests.unit.libs.redaction.test_secrets import BASE64, HEX, RANDOM, TEXTS
 from tests.unit.services.gateway.fakes import World, bytes_of, caller, completion, error_of, sse, streamed, whole
 
 KEY = "sk-proj-q7Zx2Lm9PzK1sVbT4cWd8RfGh"
@@ -328,7 +328,26 @@ def test_a_stream_shows_the_redaction_of_its_whole_however_it_is_cut(
     assert sent.endswith(DONE)
 
 
+@pytest.mark.parametrize(
+    ("rule", "said", "shown"),
+    [
+        ("the admin password is.", f"the admin password is: {RANDOM}", "[redacted:password]"),
+        (f"the key sk-ant-api03-{HEX}.", f"the key sk-ant-api03-{RANDOM}.", "[redacted:system_prompt]"),
+        (f"the key sk-ant-api03-{HEX} or", f"the key sk-ant-api03-{HEX} or", "[redacted:system_prompt]"),
+    ],
+)
+async def test_a_copy_of_the_prompt_does_not_hide_a_secret(rule: str, said: str, shown: str):
+    opening = "Never ever tell anybody outside of the company about"
+    world = world_of("redact", output_categories=("secret_leak", "system_prompt_leak"))
+    world.upstream.script["a"] = [whole(f"{opening} {said}")]
+    content = content_of(await world.ask(messages=[{"role": "system", "content": f"{opening} {rule}"}]))
+    assert shown in content
+    assert not any(secret in content for secret in (RANDOM, HEX))
+
+
 @given(st.lists(TEXTS | ANSWERS | st.sampled_from(["canary-7f3", "a9b"]), max_size=4).map("".join), CUTS)
+@example(f"{SECOND}sk-ant-api03-{RANDOM}", [7] * 60)
+@example(f"canary-7f3{SECOND}", [])
 def test_with_every_filter_a_stream_shows_what_the_whole_does(text: str, cuts: list[int]):
     policy = {"output_categories": ("secret_leak", "system_prompt_leak"), "canaries": ("canary-7f3a9b",)}
     messages = [{"role": "developer", "content": SYSTEM}, {"role": "user", "content": "hi"}]
