@@ -6,9 +6,10 @@ The figures as pictures: learning curves, cost against quality, drift.
 
 import argparse
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,23 +22,29 @@ if TYPE_CHECKING:
 
 ABSENT = "no plots: matplotlib is not installed (pip install -e '.[bench]')"
 CURVES = ("random", "benchmarks", "single", "raw_pooled", "alone", "pooled", "newcomers")
-SIZE_INCHES, DOTS_PER_INCH = (8.0, 3.4), 72
+SIZE_INCHES, DOTS_PER_INCH, COLOURS = (8.0, 3.8), 100, 64
 
-Curve = list[tuple[float, float, float]]  # middle of the sessions, mean, half of the 95 % interval over seeds
+Draw: TypeAlias = Callable[["Axes", dict[str, dict[str, list[float]]]], None]
+Curve: TypeAlias = list[
+    tuple[float, float, float]
+]  # middle of the sessions, mean, half of the 95 % interval over seeds
 
 
 def drawn(results: Results, out: Path) -> str:
     """Draw whatever *results* hold into *out*; return which files, or why none."""
     if find_spec("matplotlib") is None:
         return ABSENT
-    plots = {
-        "curves.png": (_curves, "sessions of each tenant", "share of the gap"),
-        "frontier.png": (_frontier, "dollars per hop", "quality"),
-        "drift.png": (_drift, "sessions of each tenant", "share of the gap"),
+    plots: dict[str, tuple[tuple[str, ...], Draw, str, str]] = {
+        "curves.png": (CURVES, _curves, "sessions of each tenant", "share of the gap"),
+        "frontier.png": (("newcomers",), _frontier, "dollars per hop", "quality"),
+        "drift.png": (("drift",), _drift, "sessions of each tenant", "share of the gap"),
     }
-    for name, (draw, across, up) in plots.items():
+    played = {scenario for figures in results.values() for scenario in figures}
+    due = [name for name, (wanted, *_) in plots.items() if played.intersection(wanted)]
+    for name in due:
+        _, draw, across, up = plots[name]
         _picture(results, out / name, draw, across, up)
-    return "plots: " + ", ".join(str(out / name) for name in plots)
+    return "plots: " + ", ".join(str(out / name) for name in due)
 
 
 def curve_of(figures: dict[str, list[float]]) -> Curve:
@@ -58,29 +65,39 @@ def _mean(values: list[float]) -> float:
     return float(np.mean(values))
 
 
-def _picture(results: Results, path: Path, draw: object, across: str, up: str) -> None:
+def _picture(results: Results, path: Path, draw: Draw, across: str, up: str) -> None:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra that the tables do without
 
     figure = Figure(figsize=SIZE_INCHES, dpi=DOTS_PER_INCH, layout="constrained")
     for axes, (world, figures) in zip(figure.subplots(1, len(results), squeeze=False)[0], results.items(), strict=True):
         axes.set(title=f"world {world}", xlabel=across, ylabel=up)
         axes.grid(alpha=0.3)
-        draw(axes, figures)  # type: ignore[operator]
-    figure.savefig(path, pil_kwargs={"optimize": True})
+        draw(axes, figures)
+    lines, titles = next((axes.get_legend_handles_labels() for axes in figure.axes if axes.has_data()), ([], []))
+    figure.legend(lines, titles, loc="outside lower center", ncols=4, fontsize=7)
+    figure.savefig(path)
+    _shrink(path)
+
+
+def _shrink(path: Path) -> None:
+    """Keep as many colours as a plot needs: the pictures stand in the repository."""
+    from PIL import Image  # noqa: PLC0415 - comes with matplotlib
+
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(COLOURS)
+    small.save(path, optimize=True)
 
 
 def _curves(axes: "Axes", figures: dict[str, dict[str, list[float]]]) -> None:
     for name in CURVES:
         if name in figures:
             _band(axes, curve_of(figures[name]), SCENARIOS[name].title)
-    axes.legend(fontsize=6)
 
 
 def _drift(axes: "Axes", figures: dict[str, dict[str, list[float]]]) -> None:
     if "drift" in figures:
         _band(axes, curve_of(figures["drift"]), SCENARIOS["drift"].title)
         axes.axvline(DRIFT_AT, color="black", linestyle=":", label="it degrades")
-        axes.legend(fontsize=6)
 
 
 def _frontier(axes: "Axes", figures: dict[str, dict[str, list[float]]]) -> None:
@@ -91,7 +108,6 @@ def _frontier(axes: "Axes", figures: dict[str, dict[str, list[float]]]) -> None:
         axes.plot(
             _mean(found["single dollars"]), _mean(found["single score"]), "s", label="best affordable single model"
         )
-        axes.legend(fontsize=6)
 
 
 def _band(axes: "Axes", curve: Curve, title: str) -> None:

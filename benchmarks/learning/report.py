@@ -80,7 +80,9 @@ def _target_table(found: Iterable[Target]) -> str:
 
 
 def _shown(values: list[float] | None) -> str:
-    return "" if not values else f"{np.mean(values):.2f} ± {half_width(values):.2f}"
+    if not values:
+        return ""
+    return f"{np.mean(values):.2f}" + (f" ± {half_width(values):.2f}" if len(values) > 1 else "")
 
 
 def _targets(world: str, figures: dict[str, dict[str, list[float]]]) -> Iterator[Target]:
