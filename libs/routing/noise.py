@@ -64,11 +64,19 @@ class Privacy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """What the current *period* has cost, and by task the digest of what was released last: the same again costs nothing."""
+    """
+    What the current *period* (of *period_days*, 0 before the first) has cost.
+
+    By task: *released*, the digest of what was said last, as the same again costs nothing; *paid*, the day of it, longest ago
+    first. *waiting* are the tasks whose newest content was refused.
+    """
 
     period: int = 0
+    period_days: int = 0
     spent_rho: float = 0.0
     released: dict[str, str] = {}
+    paid: dict[str, int] = {}
+    waiting: tuple[str, ...] = ()
 
     def epsilon(self, delta: float) -> float:
         """Return the epsilon of everything that was released in the period."""
@@ -88,12 +96,40 @@ def release(
     """
     Return what may be said of *task* (tenant → evidence), and the ledger after it.
 
-    Only the *publishable* cells are said, with noise. None where the period cannot afford it: then what was said before has to
-    stand.
+    Only the *publishable* cells are said, with noise. None where the period cannot afford it, or not yet: then what was said
+    before has to stand.
     """
     cells = {place: sums for place, sums in totals(contributions, privacy.tenant_cap).items() if place in publishable}
     after = charged(ledger, task, digest_of(cells, key), privacy, day=day)
-    return (None, ledger) if after is None else (noised(cells, task, privacy, key), after)
+    if after is None or not (after is ledger or on_pace(ledger, after, task, privacy, day=day)):
+        return None, ledger
+    return noised(cells, task, privacy, key), after
+
+
+def opened(ledger: Ledger, privacy: Privacy, *, day: int) -> Ledger:
+    """
+    Return the ledger with the period of *day* begun.
+
+    Periods of another length are numbered anew and begin with what the last one of the old length had spent.
+    """
+    period = day // privacy.period_days
+    if ledger.period_days not in (0, privacy.period_days):
+        return msgspec.structs.replace(ledger, period=period, period_days=privacy.period_days)
+    spent = 0.0 if period > ledger.period else ledger.spent_rho
+    number = max(period, ledger.period)
+    return msgspec.structs.replace(ledger, period=number, period_days=privacy.period_days, spent_rho=spent)
+
+
+def on_pace(before: Ledger, after: Ledger, task: str, privacy: Privacy, *, day: int) -> bool:
+    """
+    Say whether *after*, which follows *before*, spends no faster than the days of its period begin.
+
+    The first release of *task* in a period does not have to wait: a busy first hour may not take the others' turn, nor the month.
+    """
+    start = after.period * privacy.period_days
+    begun = min(privacy.period_days, max(0, day - start + 1))
+    allowed = privacy.budget_rho * begun / privacy.period_days
+    return before.paid.get(task, -1) < start or after.spent_rho <= allowed * (1.0 + SLACK)
 
 
 def rho_of(epsilon: float, delta: float) -> float:
@@ -152,7 +188,13 @@ def charged(ledger: Ledger, task: str, digest: str, privacy: Privacy, *, day: in
         return ledger
     if spent + privacy.rho > privacy.budget_rho * (1.0 + SLACK):
         return None
-    return Ledger(period=period, spent_rho=spent + privacy.rho, released=ledger.released | {task: digest})
+    return msgspec.structs.replace(
+        ledger,
+        period=period,
+        spent_rho=spent + privacy.rho,
+        released=ledger.released | {task: digest},
+        paid={name: paid for name, paid in ledger.paid.items() if name != task} | {task: day},
+    )
 
 
 def _scaled(sums: Sums, share: float) -> Sums:

@@ -11,6 +11,7 @@ from libs.providers.catalogue import Model
 from libs.routing.costs import Ratio, pooled_ratios
 from libs.routing.day0_belief import day0_belief
 from libs.routing.mixed import Floats, Learned, Prior, Seen, learn
+from libs.routing.noise import Ledger
 from libs.routing.pooled_cells import PooledCell, PooledTask, cap_of, enough, enough_callers, pooled
 from libs.routing.priors import Priors
 from libs.routing.statistics import SOURCES
@@ -39,7 +40,8 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     *levels* (source → task) are what a source's scores lie above the benchmark's level, *heard* (task → model) what is left.
     *similarity* (task → task) is how qualities of one model go together. *trust* is how far benchmarks have proved to exaggerate
     (below 0) or to play down, with the variance of that. *ratios* are what charges lie off the price list, and *usage* the
-    average request, by task. *tasks* is what they are made from and stays with the aggregator.
+    average request, by task. *tasks* is what they are made from and stays with the aggregator, as does the *ledger* of noise,
+    absent until there is some.
     """
 
     tasks: dict[str, PooledTask] = {}
@@ -50,6 +52,7 @@ class Pool(msgspec.Struct, frozen=True, kw_only=True):
     trust_variance: float | None = None
     ratios: dict[str, dict[str, Ratio]] = {}
     usage: dict[str, Usage] = {}
+    ledger: Ledger | msgspec.UnsetType = msgspec.UNSET
 
 
 def fit(tasks: Mapping[str, PooledTask], priors: Priors, models: Mapping[str, Model]) -> Pool:

@@ -42,7 +42,7 @@ from services.aggregator.consumer import decode, decode_learned
 from services.aggregator.domain.publication import Knowledge
 from services.aggregator.learner import Learner
 from services.aggregator.log_watch import LogRebornError, LogWatch
-from services.aggregator.metrics import LagCollector, LearnerMetrics, PublicationMetrics, SinkMetrics
+from services.aggregator.metrics import LagCollector, LearnerMetrics, PoolMetrics, PublicationMetrics, SinkMetrics
 from services.aggregator.perseverance import persevere
 from services.aggregator.pool_keeper import KeeperPace, PoolKeeper
 from services.aggregator.ports import LogUnavailableError, OffsetsMovedError
@@ -149,10 +149,12 @@ async def _learning(app: web.Application, config: AggregatorConfig) -> AsyncIter
         publisher=publisher,
         knowledge=knowledge,
         benchmarks=benchmarks,
+        metrics=PoolMetrics(app[REGISTRY]),
         partitions=partitions,
         token=_new_id(),
         clock_ms=epoch_ms,
         pace=KeeperPace(interval_s=config.pool_s, refresh_s=config.refresh_s, lease_s=5 * config.pool_s),
+        noise=config.noise,
     )
     learner = Learner(state, schedule, LearnerMetrics(app[REGISTRY]), new_token=_new_id, clock_ms=epoch_ms)
     app[LEARNING] = Learning(learner=learner, schedule=schedule, keeper=keeper)

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from libs.routing.noise import Ledger
 from libs.runtime.metrics import LATENCY_BUCKETS_S
 from services.aggregator.domain.change import Change
 
@@ -50,6 +51,21 @@ class PublicationMetrics:
         self.duration = Histogram(
             "aggregator_publication_seconds", "One publication.", buckets=LATENCY_BUCKETS_S, registry=registry
         )
+
+
+class PoolMetrics:
+    """What the pool's noise has cost, at the process that keeps the pool."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # Of the current period, by everything said of every task; 0 without noise.
+        self.epsilon = Gauge("aggregator_pool_epsilon", "Privacy spent in the period.", registry=registry)
+        # Tasks whose newest content the budget does not allow to be said yet.
+        self.refused = Gauge("aggregator_pool_refused_tasks", "Tasks refused by the budget.", registry=registry)
+
+    def note(self, ledger: Ledger, delta: float) -> None:
+        """Show what *ledger* says."""
+        self.epsilon.set(ledger.epsilon(delta))
+        self.refused.set(len(ledger.waiting))
 
 
 class SinkMetrics:

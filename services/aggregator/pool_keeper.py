@@ -7,9 +7,12 @@ import msgspec
 import structlog
 
 from libs.contracts.state import TenantPolicy
+from libs.routing.noised_tasks import Noise
+from libs.routing.pool import Pool
 from services.aggregator.domain.change import TaskKey
 from services.aggregator.domain.measures import day_of
 from services.aggregator.domain.publication import EVERY_TASK, Contribution, Knowledge, contribution, next_pool
+from services.aggregator.metrics import PoolMetrics
 from services.aggregator.ports import Benchmarks, LearningState, Marks, Policies, PoolStore, Statistics
 from services.aggregator.publisher import ContendedError, WeightsPublisher
 
@@ -30,7 +33,8 @@ class PoolKeeper:
 
     Charges come in with the ratings of their task, and all of them whenever every tenant is refreshed: what a request costs
     changes too slowly to be worth a mark for each. A tenant that stops contributing is out of the pool with the next
-    recomputation, and a changed policy reaches the tenant's weights with the next turn. *partitions* is how many there are.
+    recomputation, and a changed policy reaches the tenant's weights with the next turn. *partitions* is how many there are. With
+    *noise* tasks are said as far as its budget goes, which is stored with them.
     """
 
     def __init__(
@@ -43,10 +47,12 @@ class PoolKeeper:
         publisher: WeightsPublisher,
         knowledge: Knowledge,
         benchmarks: Benchmarks,
+        metrics: PoolMetrics,
         partitions: int,
         token: str,
         clock_ms: Callable[[], int],
         pace: KeeperPace,
+        noise: Noise | None = None,
     ) -> None:
         self._state = state
         self._statistics = statistics
@@ -59,6 +65,8 @@ class PoolKeeper:
         self._token = token
         self._clock_ms = clock_ms
         self._pace = pace
+        self._metrics = metrics
+        self._noise = noise
         self._basis: tuple[int, frozenset[str]] | None = None
         self._known_policies: dict[str, TenantPolicy] = {}
         self._refresh_at_ms = 0
@@ -112,14 +120,17 @@ class PoolKeeper:
             for task, statistics in (found.tasks if found else {}).items():
                 contributions[task][tenant] = contribution(statistics, policy, day_of(now_ms))
         # Beside the loop: with many tenants it takes longer than a rating may wait.
-        pool = await asyncio.to_thread(
-            next_pool, read.pool, contributions, self._knowledge.priors, self._knowledge.models
-        )
+        pool = await asyncio.to_thread(self._next_pool, read.pool, contributions, day_of(now_ms))
         if pool != read.pool and not await self._store.replace(read, pool):
             log.warning("pool.contended")
             return False
         self._knowledge = msgspec.structs.replace(self._knowledge, pool=pool)
+        if self._noise is not None and pool.ledger:
+            self._metrics.note(pool.ledger, self._noise.privacy.delta)
         return await self._published_pool()
+
+    def _next_pool(self, pool: Pool, contributions: Mapping[str, Mapping[str, Contribution]], day: int) -> Pool:
+        return next_pool(pool, contributions, self._knowledge.priors, self._knowledge.models, self._noise, day=day)
 
     async def _published_pool(self) -> bool:
         try:

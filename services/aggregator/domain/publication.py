@@ -11,6 +11,8 @@ from libs.providers.catalogue import Model
 from libs.providers.overrides import all_priced
 from libs.routing import pool as pooling
 from libs.routing.costs import expected_costs
+from libs.routing.noise import Ledger
+from libs.routing.noised_tasks import Noise, noised_tasks, voided
 from libs.routing.operations import Operations, with_operations
 from libs.routing.phases import phase_of, source_weights
 from libs.routing.pool import Pool, PooledTask
@@ -105,16 +107,31 @@ def next_pool(
     contributions: Mapping[str, Mapping[str, Contribution]],
     priors: Priors,
     models: Mapping[str, Model],
+    noise: Noise | None = None,
+    *,
+    day: int = 0,
 ) -> Pool:
-    """Return the pool with the tasks of *contributions* (task → tenant → contribution) replaced and the fit made anew."""
-    return pooling.fit(
-        {**previous.tasks, **{task: _pooled(found) for task, found in contributions.items()}}, priors, models
-    )
+    """
+    Return the pool with the tasks of *contributions* (task → tenant → contribution) replaced and the fit made anew.
+
+    With *noise* they are said as far as the budget of *day* goes.
+    """
+    if noise is not None:
+        said = {task: _evidence(found) for task, found in contributions.items()}
+        tasks, ledger = noised_tasks(previous.tasks, said, previous.ledger or Ledger(), noise, day=day)
+        return msgspec.structs.replace(pooling.fit(tasks, priors, models), ledger=ledger)
+    exact = {**previous.tasks, **{task: _pooled(found) for task, found in contributions.items()}}
+    kept = voided(previous.ledger) if previous.ledger else msgspec.UNSET
+    return msgspec.structs.replace(pooling.fit(exact, priors, models), ledger=kept)
+
+
+def _evidence(contributions: Mapping[str, Contribution]) -> dict[str, Evidence]:
+    return {tenant: found.evidence for tenant, found in contributions.items()}
 
 
 def _pooled(contributions: Mapping[str, Contribution]) -> PooledTask:
     return pooling.pooled(
-        {tenant: found.evidence for tenant, found in contributions.items()},
+        _evidence(contributions),
         {tenant: found.charges for tenant, found in contributions.items()},
     )
 

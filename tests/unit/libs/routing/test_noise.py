@@ -16,6 +16,8 @@ from libs.routing.noise import (
     digest_of,
     epsilon_of,
     noised,
+    on_pace,
+    opened,
     release,
     rho_of,
     totals,
@@ -185,3 +187,28 @@ class TestRelease:
         assert (first, ledger) == self.said(TENANTS, ledger)
         grown = TENANTS | {"new": {("a", "session"): Sums(n=4.0, sum_x=1.0, sum_xx=0.5)}}
         assert (None, ledger) == self.said(grown, ledger)
+
+
+class TestPeriods:
+    PRIVACY = Privacy(epsilon=1.0, period_epsilon=8.0, period_days=30)
+
+    @given(st.integers(0, 29), st.integers(0, 100))
+    def test_a_task_that_had_its_first_turn_waits_for_its_days(self, day: int, releases: int):
+        spent = releases * self.PRIVACY.rho
+        after = Ledger(period=2, spent_rho=spent)
+        known = Ledger(period=2, paid={"chat": 60})
+        allowed = spent <= self.PRIVACY.budget_rho * (day + 1) / 30 * (1 + 1e-9)
+        assert allowed == on_pace(known, after, "chat", self.PRIVACY, day=60 + day)
+        assert on_pace(known, after, "math", self.PRIVACY, day=60 + day)
+        assert on_pace(Ledger(period=1, paid={"chat": 59}), after, "chat", self.PRIVACY, day=60 + day)
+
+    def test_a_new_period_begins_with_nothing_spent_and_none_twice(self):
+        spent = Ledger(period=2, period_days=30, spent_rho=0.1)
+        assert spent == opened(spent, self.PRIVACY, day=89)
+        assert (3, 0.0) == ((later := opened(spent, self.PRIVACY, day=90)).period, later.spent_rho)
+        assert later == opened(later, self.PRIVACY, day=89)
+
+    def test_periods_of_another_length_forget_nothing(self):
+        daily = Ledger(period=20_000, period_days=1, spent_rho=0.1)
+        longer = opened(daily, self.PRIVACY, day=20_000)
+        assert (666, 30, 0.1) == (longer.period, longer.period_days, longer.spent_rho)

@@ -13,7 +13,7 @@ from services.aggregator.domain.folding import fold
 from services.aggregator.domain.places import Place
 from services.aggregator.domain.publication import Knowledge
 from services.aggregator.learner import touched
-from services.aggregator.metrics import PublicationMetrics
+from services.aggregator.metrics import PoolMetrics, PublicationMetrics
 from services.aggregator.pool_keeper import KeeperPace, PoolKeeper
 from services.aggregator.ports import Step
 from services.aggregator.publisher import WeightsPublisher
@@ -39,6 +39,8 @@ class World:
         self.benchmarks = FakeBenchmarks()
         self.broker = MemoryBroker(partitions=1)
         self.metrics = PublicationMetrics(CollectorRegistry())
+        self.pool_registry = CollectorRegistry()
+        self.pool_metrics = PoolMetrics(self.pool_registry)
         self.events = MemoryPublisher(self.broker)
         self._ids = itertools.count()
         self._offset = 0
@@ -86,7 +88,7 @@ class World:
             pace=pace or Pace(),
         )
 
-    def new_keeper(self):
+    def new_keeper(self, noise=None):
         return PoolKeeper(
             state=self.state,
             statistics=self.state,
@@ -95,8 +97,10 @@ class World:
             publisher=self.publisher,
             knowledge=KNOWLEDGE,
             benchmarks=self.benchmarks,
+            metrics=self.pool_metrics,
             partitions=1,
             token="keeper",
             clock_ms=lambda: self.now_ms,
             pace=KeeperPace(),
+            noise=noise,
         )

@@ -3,9 +3,12 @@
 import asyncio
 
 import msgspec
+import pytest
 
 from libs.contracts.state import POOL, TenantPolicy
 from libs.contracts.topics import DAY_MS
+from libs.routing.noise import Privacy
+from libs.routing.noised_tasks import noise_of
 from tests.unit.services.aggregator.publishing import World
 from tests.unit.services.aggregator.world import feedback, request
 
@@ -198,3 +201,30 @@ async def test_the_schedule_publishes_on_the_table_in_force():
     world.benchmarks.table = msgspec.structs.replace(world.benchmarks.table, price_intercept=3.0)
     await world.schedule.publish_due()
     assert (await world.read()).tasks["math"]["m1"].benchmark.mean > 0.7
+
+
+def shown(world, name):
+    return world.pool_registry.get_sample_value(name)
+
+
+async def test_with_noise_the_budget_holds_ratings_back_and_a_member_that_leaves_takes_the_task_along():
+    world = World()
+    await rated(world)
+    keeper = world.new_keeper(noise_of(Privacy(epsilon=50.0, period_epsilon=50.0, tenant_cap=6.0), b"secret"))
+    await keeper.keep()
+    first = (await world.pool.read()).pool
+    assert 6 == first.tasks["chat"].cells["session"]["m1"].tenants
+    assert ({}, 50.0) == (first.tasks["chat"].charged, pytest.approx(shown(world, "aggregator_pool_epsilon")))
+    assert 0 == shown(world, "aggregator_pool_refused_tasks")
+    await rated(world, score=0.1)
+    await keeper.keep()
+    assert first.tasks == (await world.pool.read()).pool.tasks
+    assert 1 == shown(world, "aggregator_pool_refused_tasks")
+    await leave(world, "t0")
+    await keeper.keep()
+    assert {} == (await world.pool.read()).pool.tasks
+    assert not (await world.read(POOL)).pool_used
+    world.now_ms += 30 * DAY_MS
+    await rated(world, score=0.7)
+    await keeper.keep()
+    assert 5 == (await cell(world)).tenants

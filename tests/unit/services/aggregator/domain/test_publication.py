@@ -4,6 +4,9 @@ import msgspec
 import pytest
 
 from libs.contracts.state import POOL, RoutingPolicy, TenantPolicy, TokenPrice
+from libs.routing import pool as pooling
+from libs.routing.noise import Privacy
+from libs.routing.noised_tasks import noise_of
 from libs.routing.operations import Operations
 from libs.routing.pool import Pool
 from libs.routing.statistics import MICRO, Cell, Moments
@@ -137,3 +140,37 @@ def test_a_model_that_was_not_called_is_expected_to_cost_what_the_tenant_would_p
     costs = [weights(statistics, policy).tasks["chat"]["m2"].cost_micro_usd for policy in (POLICY, own)]
     assert 2.0 == pytest.approx(costs[1] / costs[0])
     assert 1_000 < costs[0] < 2_000
+
+
+NOISE = noise_of(Privacy(epsilon=50.0, period_epsilon=50.0), b"secret")
+
+
+def a_noised_pool(names=tuple("abcdef"), previous=None, noise=NOISE):
+    contributions = {"chat": {name: contributed() for name in names}}
+    return publication.next_pool(previous or Pool(), contributions, KNOWLEDGE.priors, KNOWLEDGE.models, noise, day=DAY)
+
+
+def test_a_pool_without_noise_is_the_fit_of_exact_sums_to_the_byte():
+    evidence = {name: contributed().evidence for name in "abcdef"}
+    charges = {name: contributed().charges for name in "abcdef"}
+    exact = pooling.fit({"chat": pooling.pooled(evidence, charges)}, KNOWLEDGE.priors, KNOWLEDGE.models)
+    assert msgspec.json.encode(exact) == msgspec.json.encode(a_pool())
+    assert b"ledger" not in msgspec.json.encode(a_pool())
+    assert a_pool() == msgspec.json.decode(msgspec.json.encode(a_pool()), type=Pool)
+
+
+def test_a_pool_with_noise_keeps_its_ledger_and_expects_no_charges():
+    pool = a_noised_pool()
+    assert pool.ledger
+    assert (NOISE.privacy.rho, {"chat"}) == (pytest.approx(pool.ledger.spent_rho), pool.ledger.released.keys())
+    assert ({}, {}) == (pool.ratios, pool.usage)
+    assert pool.heard["chat"].keys() == {"m1"}
+    assert pool == a_noised_pool(previous=msgspec.json.decode(msgspec.json.encode(pool), type=Pool))
+
+
+def test_noise_turned_off_remembers_what_was_spent_and_on_again_says_everything_anew():
+    off = a_noised_pool(previous=a_noised_pool(), noise=None)
+    assert off.ledger
+    assert a_pool() == msgspec.structs.replace(off, ledger=msgspec.UNSET)
+    assert {} == off.ledger.released
+    assert {} == a_noised_pool(previous=off).tasks
