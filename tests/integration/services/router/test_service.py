@@ -103,6 +103,7 @@ async def test_a_router_waits_for_the_lock_that_a_killed_one_left(
     config: RouterConfig,
     redis: "Redis",
     kafka: KafkaBackend,
+    *,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ):
