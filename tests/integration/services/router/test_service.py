@@ -17,6 +17,7 @@ from libs.contracts.state import ApiKey, RoutingRule, secret_sha256
 from libs.runtime.background import SUPERVISOR
 from libs.runtime.clock import epoch_s
 from services.router import commands
+from services.router.adapters.redis_read_model import lock_key
 from services.router.config import RouterConfig
 from tests.integration.services.router.conftest import Record, Router, Start, serving
 from tests.support.kafka import KafkaBackend
@@ -33,6 +34,20 @@ async def call(
         session.request(method, f"{router.url}{path}", json=body) as response,
     ):
         return response.status, await response.json()
+
+
+def founding(config: RouterConfig, kafka: KafkaBackend, folder: Path) -> RouterConfig:
+    tenant, file = f"{kafka.prefix}acme", folder / "bootstrap.toml"
+    file.write_text(
+        f'[[tenants]]\ntenant = "{tenant}"\n[[keys]]\ntenant = "{tenant}"\nkey_id = "ci"\nsecret = "sk-{kafka.prefix}"\n'
+    )
+    return msgspec.structs.replace(config, bootstrap_file=file)
+
+
+async def founded(redis: "Redis", kafka: KafkaBackend) -> None:
+    async with asyncio.timeout(20):
+        while not await redis.exists(state.api_key(secret_sha256(f"sk-{kafka.prefix}"))):  # noqa: ASYNC110 - in Redis
+            await asyncio.sleep(0.02)
 
 
 async def shell(
@@ -79,15 +94,28 @@ async def test_a_lost_read_model_is_rebuilt_from_the_log(
 async def test_the_policy_file_is_in_force_once_the_router_runs(
     start: Start, config: RouterConfig, redis: "Redis", kafka: KafkaBackend, tmp_path: Path
 ):
-    tenant, secret = f"{kafka.prefix}acme", f"sk-{kafka.prefix}"
-    file = tmp_path / "bootstrap.toml"
-    file.write_text(
-        f'[[tenants]]\ntenant = "{tenant}"\n[[keys]]\ntenant = "{tenant}"\nkey_id = "ci"\nsecret = "{secret}"\n'
-    )
-    await start(msgspec.structs.replace(config, bootstrap_file=file))
-    async with asyncio.timeout(20):
-        while not await redis.exists(state.api_key(secret_sha256(secret))):  # noqa: ASYNC110 - in another process
-            await asyncio.sleep(0.02)
+    await start(founding(config, kafka, tmp_path))
+    await founded(redis, kafka)
+
+
+async def test_a_router_waits_for_the_lock_that_a_killed_one_left(
+    start: Start,
+    config: RouterConfig,
+    redis: "Redis",
+    kafka: KafkaBackend,
+    *,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("services.router.adapters.redis_read_model.LOCK_WAIT_S", 0.05)
+    lock = lock_key(f"{kafka.prefix}acme")
+    await redis.set(lock, "the killed one's", px=60_000)
+    router = await start(founding(config, kafka, tmp_path))
+    await asyncio.sleep(0.3)  # Several times what a change waits for the lock.
+    assert router.app[SUPERVISOR].failure is None
+    assert not await redis.exists(state.api_key(secret_sha256(f"sk-{kafka.prefix}")))
+    await redis.delete(lock)
+    await founded(redis, kafka)
 
 
 async def test_a_redis_that_loses_its_data_under_way_ends_the_process_which_then_rebuilds(
