@@ -16,7 +16,7 @@ TENANT = "beta"
 SHIPPED = load_priors()
 # Nobody is ranked, and whatever costs anything is held to be superb.
 PRICY = msgspec.structs.replace(
-    SHIPPED, families={"nobody": SHIPPED.families["gpt-5-4"]}, lines={}, price_slope=0.0, price_intercept=5.0
+    SHIPPED, families={"nobody": SHIPPED.families["gpt-5-4"]}, lines={}, price_slope=0.0, price_intercept=8.0
 )
 
 
