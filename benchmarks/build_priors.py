@@ -10,9 +10,9 @@ import csv
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
-from math import log
+from math import log, sqrt
 from pathlib import Path
 
 import msgspec
@@ -51,6 +51,7 @@ ROUNDS = 30
 TASK_SHRINKAGE = 1.5  # Boards' worth of the overall standing in a task's: half a dozen boards agree better than one.
 OVERALL_SHRINKAGE = 0.5  # Boards' worth of the mean model in a model's overall standing.
 PRICE_SHARE = 0.5  # Weight of the standardised log price beside the boards: buyers have tried the models, too.
+SPREAD_SHRINKAGE = 8.0  # Degrees of freedom of the common spread: from 8 on, the likelihood of the boards is flat.
 MIN_BOARDS_OF_REFERENCE = 3  # Models on at least so many boards set the zero and the unit of the scale.
 
 
@@ -90,14 +91,18 @@ def build(rows: Iterable[Row], prices: Mapping[str, float], *, built_on: str) ->
     reference = [family for family in overall if family in prices and counts[family] >= MIN_BOARDS_OF_REFERENCE]
     slope, intercept = _price_trend(overall, prices, reference)
     zero, unit = _scale([overall[family] for family in reference])
+    boards = {family: _boards_of(standing, family) for family in overall}
+    spread = common_spread([found for by_task in boards.values() for found in by_task.values()])
     families = {}
     for family, standing_overall in overall.items():
         lift = _price_lift(family, prices, reference)
-        tasks = _by_task(standing, family, standing_overall)
+        tasks = {task: _shrunk(found, standing_overall) for task, found in boards[family].items()}
+        errors = {task: standard_error(found, spread) for task, found in boards[family].items()}
         families[family] = Composite(
             overall=round((standing_overall - zero) / unit + lift, 3),
             boards=counts[family],
             tasks={task: round((value - zero) / unit + lift, 3) for task, value in tasks.items()},
+            standard_errors={task: round(error / unit, 3) for task, error in errors.items()},
         )
     return Priors(
         built_on=built_on,
@@ -135,6 +140,24 @@ def linked(table: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, floa
     return standing
 
 
+def standard_error(found: Collection[float], spread: float) -> float:
+    """
+    Return how far the mean of as many other boards of the task would lie from the mean of *found* (n z-scores, n ≥ 1).
+
+    The n boards' own variance is shrunk to spread² with `SPREAD_SHRINKAGE` degrees of freedom ν, as with few boards it may be
+    small by chance (Smyth 2004, moderated variance): √((ν·spread² + Σ(z − mean)²) / (n − 1 + ν) / n). One board: *spread*.
+    Boards count as independent: of several by one publisher, the true error is larger.
+    """
+    count = len(found)
+    return sqrt((SPREAD_SHRINKAGE * spread**2 + _squares(found)) / (count - 1 + SPREAD_SHRINKAGE) / count)
+
+
+def common_spread(groups: Collection[Collection[float]]) -> float:
+    """Return the pooled standard deviation of z within *groups* (boards of one task on one model); 1 where each has one."""
+    freedom = sum(len(group) - 1 for group in groups)
+    return sqrt(sum(map(_squares, groups)) / freedom) if freedom else 1.0
+
+
 def published_prices(at: datetime) -> dict[str, float]:
     """Return the least blended dollars per million tokens of each family among the known providers."""
     prices: dict[str, float] = {}
@@ -165,15 +188,22 @@ def _overall(standing: Mapping[str, Mapping[str, float]], family: str) -> float:
     return sum(means) / (len(means) + OVERALL_SHRINKAGE)
 
 
-def _by_task(standing: Mapping[str, Mapping[str, float]], family: str, overall: float) -> dict[str, float]:
+def _boards_of(standing: Mapping[str, Mapping[str, float]], family: str) -> dict[str, list[float]]:
+    """Return task → z of the family on each board of the task."""
     values: dict[str, list[float]] = defaultdict(list)
     for board, column in standing.items():
         for task in BOARD_TASKS[board] if family in column else ():
             values[task].append(column[family])
-    return {
-        task: (sum(found) + TASK_SHRINKAGE * overall) / (len(found) + TASK_SHRINKAGE)
-        for task, found in sorted(values.items())
-    }
+    return dict(sorted(values.items()))
+
+
+def _shrunk(found: Collection[float], overall: float) -> float:
+    return (sum(found) + TASK_SHRINKAGE * overall) / (len(found) + TASK_SHRINKAGE)
+
+
+def _squares(found: Collection[float]) -> float:
+    mean = sum(found) / len(found)
+    return sum((z - mean) ** 2 for z in found)
 
 
 def _price_trend(

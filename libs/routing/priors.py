@@ -39,11 +39,17 @@ class Board(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Composite(msgspec.Struct, frozen=True, kw_only=True):
-    """A family's standing over all boards as a z-score, and per task; *boards* is how many ranked it."""
+    """
+    A family's standing over all boards as a z-score, and per task; *boards* is how many ranked it.
+
+    *standard_errors* say of *tasks*, in the same unit, how far boards leave each open. A table without them has no such
+    field at all, so that tables from before it keep their ids.
+    """
 
     overall: float
     boards: int
     tasks: dict[str, float] = {}
+    standard_errors: dict[str, float] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Priors(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,12 +95,25 @@ def prior_of(priors: Priors, model: Model, task: str) -> Estimate:
     Return what benchmarks expect of *model* on *task*.
 
     That is its composite where boards rank it, else what its price and its predecessors suggest, less a caution and with
-    twice the variance.
+    twice the variance. The variance is a constant that was measured on sessions: a standard error says how far boards agree
+    with each other, not how well they foretell ratings, and is told (`standard_error_of`) but not decided by.
     """
     known = priors.families.get(model.family)
     if known is None:
         return Estimate(mean=_quality(_unmeasured(priors, model)), variance=2 * VARIANCE)
     return Estimate(mean=_quality(known.tasks.get(task, known.overall)), variance=VARIANCE)
+
+
+def standard_error_of(priors: Priors, model: Model, task: str) -> float | None:
+    """
+    Return the standard error of *model*'s composite on *task* in score points, the unit of `prior_of(...).mean`.
+
+    None where no board of the task ranks the model, or the table does not say.
+    """
+    known = priors.families.get(model.family)
+    if known is None or known.standard_errors is msgspec.UNSET or task not in known.standard_errors:
+        return None
+    return SPREAD * known.standard_errors[task]
 
 
 def day0(priors: Priors, models: Iterable[Model], *, now_ms: int) -> WeightsPublished:

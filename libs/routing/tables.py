@@ -92,6 +92,16 @@ def _family_faults(here: str, name: str, table: Priors) -> Iterator[str]:
         if task not in TASKS:
             yield f"{here}.tasks: there is no task {task!r}"
         yield from _z_faults(f"{here}.tasks.{task}", z)
+    if composite.standard_errors is not msgspec.UNSET:
+        for task, error in composite.standard_errors.items():
+            yield from _error_faults(f"{here}.standard_errors.{task}", error, ranked=task in composite.tasks)
+
+
+def _error_faults(here: str, error: float, *, ranked: bool) -> Iterator[str]:
+    if not ranked:
+        yield f"{here}: belongs to no score in tasks"
+    if not 0.0 <= error <= Z_LIMIT:
+        yield f"{here}: has to be a standard error from 0 to {Z_LIMIT:g}, not {error:g}"
 
 
 def _z_faults(here: str, z: float) -> Iterator[str]:

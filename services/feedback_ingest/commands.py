@@ -20,7 +20,7 @@ from libs.runtime.redis import new_redis
 from services.feedback_ingest.adapters.kafka_benchmark_log import KafkaBenchmarkLog
 from services.feedback_ingest.adapters.redis_benchmarks import RedisBenchmarks
 from services.feedback_ingest.config import BenchmarkConfig
-from services.feedback_ingest.domain.benchmarks import loaded, summary
+from services.feedback_ingest.domain.benchmarks import loaded, rows, summary
 from services.feedback_ingest.loading import Loader
 from services.feedback_ingest.ports import LogUnavailableError, StoreUnavailableError
 
@@ -55,6 +55,7 @@ async def _run(arguments: argparse.Namespace, config: BenchmarkConfig, table: Pr
         before = await loader.in_force()
         _say(*summary(before, table or before))
         if table is None:
+            _say(*rows(before, arguments.models))
             return EXIT_OK
         change = loaded(before, table, actor=ACTOR, now_ms=epoch_ms(), reason=arguments.reason)
         outcome = await loader.load(change)
@@ -96,5 +97,6 @@ def _parser() -> argparse.ArgumentParser:
     load.add_argument("file", type=Path)
     for action in (load, actions.add_parser("reset", help="go back to the table that ships with the code")):
         action.add_argument("--reason")
-    actions.add_parser("show", help="say which table is in force, and from which boards")
+    show = actions.add_parser("show", help="say which table is in force, from which boards, and how sure they are")
+    show.add_argument("models", nargs="*", help="models whose scores and standard errors to show")
     return parser

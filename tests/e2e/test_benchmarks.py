@@ -16,7 +16,7 @@ TENANT = "beta"
 SHIPPED = load_priors()
 # Nobody is ranked, and whatever costs anything is held to be superb.
 PRICY = msgspec.structs.replace(
-    SHIPPED, families={"nobody": SHIPPED.families["gpt-5-4"]}, lines={}, price_slope=0.0, price_intercept=5.0
+    SHIPPED, families={"nobody": SHIPPED.families["gpt-5-4"]}, lines={}, price_slope=0.0, price_intercept=8.0
 )
 
 
@@ -49,6 +49,9 @@ def test_a_loaded_table_is_taken_up_by_gateways_that_run(platform: Platform, loa
     ).json()
     assert table_id(PRICY) == told["table"]
     assert len(SHIPPED.boards) == len(told["boards"])
+    assert all("standard_error" in model for model in told["models"].values())
+    shown = platform.shell("feedback_ingest", "priors", "show", "nobody").stdout
+    assert f"  nobody on math: {PRICY.families['nobody'].tasks['math']:+.3f} ± " in shown
 
 
 def test_a_table_that_cannot_be_used_is_refused_with_its_faults(platform: Platform, tmp_path: Path):

@@ -2,14 +2,16 @@
 
 import hashlib
 import uuid
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from libs.contracts.events import ControlChanged
 from libs.contracts.state import BENCHMARKS, PLATFORM
-from libs.routing.priors import Priors, load_priors
+from libs.providers.families import family_of
+from libs.routing.priors import Composite, Priors, load_priors
 
 _EVENT_IDS = uuid.UUID("0f5c1c39-7d55-4a86-9f0e-2b6a4f4c3d21")
 SHOWN = 5  # Families that a summary names.
@@ -41,8 +43,34 @@ def summary(before: Priors, after: Priors) -> Iterator[str]:
     yield f"built on {after.built_on} (before: {before.built_on}), {len(after.families)} families"
     for board in after.boards:
         yield f"  {board.name}: {board.models} models, {board.first_date} to {board.last_date}, {board.source}"
+    yield from _tasks(after)
     yield from _named("new", after.families.keys() - before.families.keys())
     yield from _named("gone", before.families.keys() - after.families.keys())
+
+
+def rows(table: Priors, models: Iterable[str]) -> Iterator[str]:
+    """Yield a line per task that boards rank each of *models* on: z-score and standard error."""
+    for family in map(family_of, models):
+        composite = table.families.get(family)
+        if composite is None:
+            yield f"  {family}: on no board"
+            continue
+        errors = _errors(composite)
+        for task, z in composite.tasks.items():
+            yield f"  {family} on {task}: {z:+.3f} ± {f'{errors[task]:.3f}' if task in errors else 'unknown'}"
+
+
+def _tasks(table: Priors) -> Iterator[str]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for composite in table.families.values():
+        for task, error in _errors(composite).items():
+            found[task].append(error)
+    for task, errors in sorted(found.items()):
+        yield f"  {task}: {len(errors)} families, standard error {min(errors):.3f} to {max(errors):.3f}"
+
+
+def _errors(composite: Composite) -> dict[str, float]:
+    return {} if composite.standard_errors is msgspec.UNSET else composite.standard_errors
 
 
 def _named(what: str, families: set[str]) -> Iterator[str]:

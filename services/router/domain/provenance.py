@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from libs.providers.catalogue import Model
-from libs.routing.priors import Priors, basis_of, prior_of, table_id
+from libs.routing.priors import Priors, basis_of, prior_of, standard_error_of, table_id
 from libs.routing.tasks import TASKS
 
 SHOWN_DECIMALS = 4
@@ -18,7 +18,7 @@ def name_of(table: Priors) -> dict[str, str]:
 
 
 def view(table: Priors, models: Iterable[Model]) -> dict[str, Any]:
-    """Return the table's boards with sources and dates, and the expectation of each of *models* on each task."""
+    """Return the table's boards with sources and dates, and of each of *models* what is expected on each task, and its error."""
     return {
         **name_of(table),
         "boards": msgspec.to_builtins(table.boards),
@@ -33,4 +33,9 @@ def _expectation(table: Priors, model: Model) -> dict[str, Any]:
         "basis": basis_of(table, model),
         "boards": 0 if known is None else known.boards,
         "expected": {task: round(prior_of(table, model, task).mean, SHOWN_DECIMALS) for task in TASKS},
+        "standard_error": {task: _rounded(standard_error_of(table, model, task)) for task in TASKS},
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, SHOWN_DECIMALS)

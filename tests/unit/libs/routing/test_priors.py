@@ -2,10 +2,11 @@
 
 from datetime import date
 
+import msgspec
 import pytest
 
 from libs.contracts.events import SourceWeights
-from libs.routing.priors import ANY_TASK, LEVEL, VARIANCE, day0, load_priors, prior_of
+from libs.routing.priors import ANY_TASK, LEVEL, SPREAD, VARIANCE, day0, load_priors, prior_of, standard_error_of
 from libs.routing.tasks import TASKS
 from tests.unit.libs.routing.builders import a_model
 
@@ -57,3 +58,33 @@ def test_day_zero_knows_every_model_on_every_task(task: str) -> None:
         weights.published_at_ms,
     )
     assert all(0.0 < item.benchmark.mean < 1.0 for item in weights.tasks[task].values())
+
+
+def test_the_shipped_table_holds_a_standard_error_for_every_score_on_a_task():
+    assert all(item.tasks.keys() == item.standard_errors.keys() for item in PRIORS.families.values())
+    assert all(0.0 < error < 1.0 for item in PRIORS.families.values() for error in item.standard_errors.values())
+
+
+def test_many_boards_leave_a_model_less_open_than_one():
+    known = a_model("claude-opus-4-8")
+    assert standard_error_of(PRIORS, known, "agentic_coding") < standard_error_of(PRIORS, known, "math")
+    assert SPREAD * PRIORS.families["claude-opus-4-8"].standard_errors["math"] == standard_error_of(
+        PRIORS, known, "math"
+    )
+
+
+def test_where_no_board_ranks_a_model_on_a_task_there_is_no_standard_error():
+    assert "coding" not in PRIORS.families["gpt-3-5-turbo"].tasks
+    assert standard_error_of(PRIORS, a_model("gpt-3-5-turbo"), "coding") is None
+    assert standard_error_of(PRIORS, a_model("nobody-1"), "chat") is None
+
+
+def test_a_standard_error_is_told_and_not_decided_by():
+    families = {
+        name: msgspec.structs.replace(item, standard_errors=msgspec.UNSET) for name, item in PRIORS.families.items()
+    }
+    silent = msgspec.structs.replace(PRIORS, families=families)
+    for family in ("claude-opus-4-8", "gpt-3-5-turbo", "nobody-1"):
+        model = a_model(family)
+        assert [prior_of(PRIORS, model, task) for task in TASKS] == [prior_of(silent, model, task) for task in TASKS]
+        assert standard_error_of(silent, model, "chat") is None

@@ -34,6 +34,9 @@ TABLE: dict[str, Any] = {
 }
 
 
+ID_BEFORE_ERRORS = "125746fa8a0d"
+
+
 def content(**changes: Any) -> bytes:
     return msgspec.json.encode(TABLE | changes)
 
@@ -65,6 +68,10 @@ def test_the_shipped_table_is_one_that_could_be_loaded():
         ("families/gpt-5-4/overall", 87.5, r"families\.gpt-5-4\.overall: has to be a z-score from -10 to 10, not 87\.5"),
         ("families/gpt-5-4/boards", 7, r"families\.gpt-5-4\.boards: has to be from 1 to 1"),
         ("families/gpt-5-4/tasks", {"juggling": 1.0}, r"families\.gpt-5-4\.tasks: there is no task 'juggling'"),
+        ("families/gpt-5-4/standard_errors", {"coding": -0.1}, r"standard_errors\.coding: has to be a standard error from 0 to 10, not -0\.1"),
+        ("families/gpt-5-4/standard_errors", {"coding": 11}, r"standard_errors\.coding: has to be a standard error"),
+        ("families/gpt-5-4/standard_errors", {"chat": 0.1}, r"standard_errors\.chat: belongs to no score in tasks"),
+        ("families/gpt-5-4/standard_errors", None, r"Expected `object`, got `null` - at `\$.families"),
         ("lines/house", "house-2", r"lines\.house: 'house-2' is no family of the table"),
         ("price_slope", 1e9, "price_slope: has to be a z-score"),
         ("families/gpt-5-4/overall", "good", r"Expected `float`, got `str` - at `\$.families"),
@@ -87,6 +94,16 @@ def test_every_mistake_is_named_at_once():
 def test_what_is_no_table_is_refused_and_nothing_else_happens(raw: bytes):
     with pytest.raises(TableError):
         read_table(raw)
+
+
+def test_standard_errors_may_be_given():
+    table = read_table(with_value("families/gpt-5-4/standard_errors", {"coding": 0.25}))
+    assert {"coding": 0.25} == table.families["gpt-5-4"].standard_errors
+    assert table_id(read_table(content())) != table_id(table)
+
+
+def test_a_table_without_standard_errors_keeps_the_id_that_logged_decisions_name():
+    assert ID_BEFORE_ERRORS == table_id(read_table(content()))
 
 
 def test_the_same_table_is_the_same_object_until_another_comes():

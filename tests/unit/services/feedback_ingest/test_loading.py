@@ -5,7 +5,7 @@ import pytest
 
 from libs.contracts.events import ControlChanged
 from libs.routing.priors import Priors, load_priors
-from services.feedback_ingest.domain.benchmarks import digest, loaded, summary
+from services.feedback_ingest.domain.benchmarks import digest, loaded, rows, summary
 from services.feedback_ingest.loading import Loader
 from services.feedback_ingest.ports import LogUnavailableError
 
@@ -89,3 +89,24 @@ def test_the_operator_is_told_sources_dates_and_families():
     assert SHIPPED.boards[0].source in lines[1]
     assert "  new: house-1" in lines
     assert lines[-1].endswith(f"and {len(SHIPPED.families) - 6} more")
+
+
+def test_the_operator_is_told_how_sure_the_boards_are_of_each_task():
+    errors = [item.standard_errors["math"] for item in SHIPPED.families.values() if "math" in item.standard_errors]
+    line = f"  math: {len(errors)} families, standard error {min(errors):.3f} to {max(errors):.3f}"
+    assert line in list(summary(SHIPPED, SHIPPED))
+
+
+def test_a_models_scores_are_told_with_their_standard_errors():
+    known = SHIPPED.families["gpt-5-4"]
+    told = list(rows(SHIPPED, ["openai/GPT-5.4", "nobody-1"]))
+    assert f"  gpt-5-4 on math: {known.tasks['math']:+.3f} ± {known.standard_errors['math']:.3f}" in told
+    assert "  nobody-1: on no board" == told[-1]
+    assert len(known.tasks) + 1 == len(told)
+
+
+def test_of_a_table_without_standard_errors_none_is_made_up():
+    bare = msgspec.structs.replace(SHIPPED.families["gpt-5-4"], standard_errors=msgspec.UNSET)
+    table = msgspec.structs.replace(SHIPPED, families={"gpt-5-4": bare})
+    assert all(line.endswith("± unknown") for line in rows(table, ["gpt-5-4"]))
+    assert not [line for line in summary(table, table) if "standard error" in line]

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from libs.contracts.state import OptimizationGates, gates
+from libs.routing.priors import Composite
 from libs.routing.tasks import TASKS
 from services.router.handlers.wiring import Limits
 from tests.unit.services.router.domain.test_verification import both
@@ -152,6 +153,15 @@ async def test_what_day_0_rests_on_is_told_with_sources_and_dates(client: Client
         name: model["basis"] for name, model in body["models"].items()
     }
     assert set(TASKS) == body["models"]["small"]["expected"].keys()
+
+
+async def test_each_expectation_is_told_with_its_standard_error_where_boards_rank_the_model(client: Client):
+    known = Composite(overall=0.5, boards=2, tasks={"coding": 1.0, "chat": 0.2}, standard_errors={"coding": 0.5})
+    client.world.live.table = msgspec.structs.replace(client.world.live.table, families={"small": known}, lines={})
+    models = (await client.ask("GET", BENCHMARKS)).body["models"]
+    assert set(TASKS) == models["small"]["standard_error"].keys()
+    assert (0.03, None) == (models["small"]["standard_error"]["coding"], models["small"]["standard_error"]["chat"])
+    assert {None} == set(models["large"]["standard_error"].values())
 
 
 async def test_another_table_in_force_is_told_as_another(client: Client):
