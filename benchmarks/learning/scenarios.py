@@ -26,7 +26,7 @@ CURVE_STEP = 5
 HOSTILE = 5
 DRIFT_AT, DRIFT_ROUNDS, DEGRADED = 30, 100, 0.5
 DRIFT_WINDOWS = {"before": (20, 30), "0–30 after": (30, 60), "30–70 after": (60, 100)}
-TASTES = (0.05, 0.3, 1.0, 3.0)  # How much dearer a dollar is to a tenant than usual, for the cost frontier.
+TASTES = (0.05, 0.3, 1.0, 3.0, 10.0, 30.0)  # How much dearer a dollar is to a tenant than usual, for the cost frontier.
 
 
 class Scenario(msgspec.Struct, frozen=True):
