@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from libs.contracts.state import OptimizationGates
+from libs.routing.offpolicy import Interval
 
 LEAST_SESSIONS = 10  # Rated sessions of each side below which nothing is said, unless gates ask for more.
 TOLERANCE = 0.02  # Score points that count as no loss where no gate says: what exploring may cost.
@@ -36,14 +37,6 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     score_squared: float
     cost_micro_usd: float
     cost_squared: float
-
-
-class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """An estimate and its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class Side(msgspec.Struct, frozen=True, kw_only=True):
