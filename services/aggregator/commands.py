@@ -17,6 +17,7 @@ from libs.contracts.topics import REQUESTS
 from libs.runtime import config as configuration
 from libs.runtime.config import ConfigError
 from libs.runtime.redis import new_redis
+from libs.runtime.terminal import fail, say
 from services.aggregator import rebuilding
 from services.aggregator.adapters import clickhouse_migrations
 from services.aggregator.adapters.clickhouse_client import ClickHouseClient
@@ -61,9 +62,9 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         config = configuration.load(AggregatorConfig, env=environment, file=Path(file) if file else None)
         return asyncio.run(_run(arguments, config))
     except ConfigError as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail("aggregator", str(error), EXIT_USAGE)
     except _FAILURES as error:
-        return _fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
+        return fail("aggregator", f"{type(error).__name__}: {error}", EXIT_FAILED)
 
 
 def summary() -> str:
@@ -81,7 +82,7 @@ async def _run(arguments: argparse.Namespace, config: AggregatorConfig) -> int:
 
 async def _migrate(backends: Backends, _arguments: argparse.Namespace) -> int:
     applied = await clickhouse_migrations.migrate(backends.client, clickhouse_migrations.shipped())
-    _say("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+    say("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
     return EXIT_OK
 
 
@@ -93,7 +94,7 @@ async def _rebuild(backends: Backends, arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"\r{_bar(progress)}")
         sys.stderr.flush()
     sys.stderr.write("\n")
-    _say("rebuilt; weights follow when an aggregator serves")
+    say("rebuilt; weights follow when an aggregator serves")
     return EXIT_OK
 
 
@@ -101,16 +102,16 @@ async def _verify(backends: Backends, arguments: argparse.Namespace) -> int:
     deadline_s = time.monotonic() + arguments.wait
     while missing := await rebuilding.behind(backends.state, backends.log, partitions=PARTITIONS):
         if time.monotonic() > deadline_s:
-            _say(f"ClickHouse is behind by {sum(missing.values())} records (or they are dead letters)")
+            say(f"ClickHouse is behind by {sum(missing.values())} records (or they are dead letters)")
             break
         await asyncio.sleep(POLL_S)
     result = await rebuilding.verify(backends.state, backends.statistics, backends.log, partitions=PARTITIONS)
     for difference in result.differences[:SHOWN_DIFFERENCES]:
-        _say(
+        say(
             f"{difference.tenant} {difference.task} {difference.field}: "
             f"streamed {difference.streamed}, logged {difference.logged}"
         )
-    _say(f"{result.compared} sums compared, {len(result.differences)} differ")
+    say(f"{result.compared} sums compared, {len(result.differences)} differ")
     return EXIT_FAILED if result.differences else EXIT_OK
 
 
@@ -154,12 +155,3 @@ def _bar(progress: Progress) -> str:
     filled = round(BAR_CELLS * share)
     bar = "█" * filled + "░" * (BAR_CELLS - filled)
     return f"partition {progress.partition + 1}/{PARTITIONS} {bar} {share:4.0%} {progress.done:,}/{progress.total:,} events"
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _fail(text: str, code: int) -> int:
-    sys.stderr.write(f"aggregator: {text}\n")
-    return code

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from libs.runtime import config as configuration
 from libs.runtime.clock import epoch_ms
 from libs.runtime.config import ConfigError
 from libs.runtime.redis import new_redis
+from libs.runtime.terminal import fail, say
 from services.feedback_ingest.adapters.kafka_benchmark_log import KafkaBenchmarkLog
 from services.feedback_ingest.adapters.redis_benchmarks import RedisBenchmarks
 from services.feedback_ingest.config import BenchmarkConfig
@@ -37,11 +37,11 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         table = _table(arguments)
         return asyncio.run(_run(arguments, config, table))
     except TableError as error:
-        return _fail("\n  ".join(["the table cannot be used:", *error.faults]), EXIT_USAGE)
+        return fail("feedback_ingest", "\n  ".join(["the table cannot be used:", *error.faults]), EXIT_USAGE)
     except (ConfigError, OSError) as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail("feedback_ingest", str(error), EXIT_USAGE)
     except (LogUnavailableError, StoreUnavailableError, TimeoutError) as error:
-        return _fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
+        return fail("feedback_ingest", f"{type(error).__name__}: {error}", EXIT_FAILED)
 
 
 def _table(arguments: argparse.Namespace) -> Priors | None:
@@ -53,13 +53,13 @@ def _table(arguments: argparse.Namespace) -> Priors | None:
 async def _run(arguments: argparse.Namespace, config: BenchmarkConfig, table: Priors | None) -> int:
     async with _loader(config) as loader:
         before = await loader.in_force()
-        _say(*summary(before, table or before))
+        say(*summary(before, table or before))
         if table is None:
-            _say(*rows(before, arguments.models))
+            say(*rows(before, arguments.models))
             return EXIT_OK
         change = loaded(before, table, actor=ACTOR, now_ms=epoch_ms(), reason=arguments.reason)
         outcome = await loader.load(change)
-        _say(f"table {table_id(table)}: {outcome}{': is a router running?' if outcome == 'not in force yet' else ''}")
+        say(f"table {table_id(table)}: {outcome}{': is a router running?' if outcome == 'not in force yet' else ''}")
         return EXIT_OK
 
 
@@ -73,15 +73,6 @@ async def _loader(config: BenchmarkConfig) -> AsyncIterator[Loader]:
     finally:
         await sender.close()
         await redis.aclose()
-
-
-def _say(*lines: str) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in lines)
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"feedback_ingest: {message}\n")
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from libs.contracts.state import Quarantine
 from libs.runtime import config as configuration
 from libs.runtime.config import ConfigError
 from libs.runtime.redis import new_redis
+from libs.runtime.terminal import fail
 from services.firewall.adapters.redis_quarantines import RedisQuarantines
 from services.firewall.config import QuarantineConfig
 from services.firewall.ports import Quarantines, StoreUnavailableError
@@ -28,9 +29,9 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         config = configuration.load(QuarantineConfig, env=os.environ if env is None else env)
         return asyncio.run(_run(arguments, config))
     except ConfigError as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail("firewall", str(error), EXIT_USAGE)
     except StoreUnavailableError as error:
-        return _fail(f"Redis does not answer: {error}", EXIT_FAILED)
+        return fail("firewall", f"Redis does not answer: {error}", EXIT_FAILED)
 
 
 async def _run(arguments: argparse.Namespace, config: QuarantineConfig) -> int:
@@ -49,7 +50,7 @@ async def _list(quarantines: Quarantines, tenant: str) -> int:
 async def _release(quarantines: Quarantines, tenant: str, session_id: str) -> int:
     released = await quarantines.release(tenant, session_id)
     if released is None:
-        return _fail(f"session {session_id} of {tenant} is not quarantined", EXIT_FAILED)
+        return fail("firewall", f"session {session_id} of {tenant} is not quarantined", EXIT_FAILED)
     _say(session_id, released)
     return EXIT_OK
 
@@ -79,8 +80,3 @@ def _parser() -> argparse.ArgumentParser:
 def _say(session_id: str, quarantine: Quarantine) -> None:
     line = {"session_id": session_id, **msgspec.structs.asdict(quarantine)}
     sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"firewall: {message}\n")
-    return code

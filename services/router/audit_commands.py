@@ -17,6 +17,7 @@ from libs.routing.replay import Past
 from libs.routing.tables import TableError, read_table
 from libs.runtime import config as configuration
 from libs.runtime.config import ConfigError
+from libs.runtime.terminal import fail, say
 from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
 from services.router.config import AuditConfig
 from services.router.domain.counterfactual import Alternative, check
@@ -41,9 +42,9 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         past = Past(priors=_table(arguments), models=load_catalogue(config.providers_file, environment).models)
         return asyncio.run(_run(arguments, config, past))
     except (CatalogueError, ConfigError, OSError, RefusedError, TableError) as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail("router", str(error), EXIT_USAGE)
     except DecisionLogUnavailableError as error:
-        return _fail(f"the decision log does not answer: {error}", EXIT_FAILED)
+        return fail("router", f"the decision log does not answer: {error}", EXIT_FAILED)
 
 
 def _table(arguments: argparse.Namespace) -> Priors:
@@ -76,7 +77,7 @@ async def _what_if(log: AuditLog, question: Question, past: Past) -> int:
     total = await log.count(question.filters)
     answer = await what_if(log, question, past, progress=lambda read: _show(read, total))
     sys.stderr.write("\n")
-    _say(msgspec.json.format(msgspec.json.encode(view(question, answer)), indent=2).decode())
+    say(msgspec.json.format(msgspec.json.encode(view(question, answer)), indent=2).decode())
     return EXIT_OK if answer.evaluation.refused is None else EXIT_FAILED
 
 
@@ -104,7 +105,7 @@ async def _replay(log: AuditLog, ranges: Sequence[Filters], past: Past, *, examp
             _show(done + read, total)
         done += read
     sys.stderr.write("\n")
-    _say("\n".join([*map(_line, tally.examples), *_summary(tally)]))
+    say("\n".join([*map(_line, tally.examples), *_summary(tally)]))
     return EXIT_OK if tally.faithful else EXIT_FAILED
 
 
@@ -139,15 +140,6 @@ def _show(done: int, total: int) -> None:
     bar = "█" * filled + "░" * (BAR_CELLS - filled)
     sys.stderr.write(f"\r{bar} {share:4.0%} {done:,}/{total:,} requests")
     sys.stderr.flush()
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"router: {message}\n")
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import secrets
-import sys
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,6 +19,7 @@ from libs.runtime import config as configuration
 from libs.runtime.clock import epoch_ms
 from libs.runtime.config import ConfigError
 from libs.runtime.redis import new_redis
+from libs.runtime.terminal import fail, say
 from services.router.adapters.kafka_control_log import KafkaControlLog
 from services.router.adapters.redis_read_model import RedisReadModel
 from services.router.config import PolicyConfig
@@ -47,11 +47,11 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         config = configuration.load(PolicyConfig, env=environment)
         return asyncio.run(_run(arguments, config, environment))
     except (BootstrapError, CatalogueError, ConfigError, RefusedError) as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail("router", str(error), EXIT_USAGE)
     except AbsentError:
-        return _fail("there is no such key", EXIT_USAGE)
+        return fail("router", "there is no such key", EXIT_USAGE)
     except _FAILURES as error:
-        return _fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
+        return fail("router", f"{type(error).__name__}: {error}", EXIT_FAILED)
 
 
 async def _run(arguments: argparse.Namespace, config: PolicyConfig, env: Mapping[str, str]) -> int:
@@ -78,7 +78,7 @@ async def _apply(arguments: argparse.Namespace, control: Control, config: Policy
     declared = load(arguments.file.read_bytes())
     models = load_catalogue(config.providers_file, env).models or None
     if models is None:
-        _say("no model catalogue here: the models of rules are not checked")
+        say("no model catalogue here: the models of rules are not checked")
     existing = {rule.tenant: await existing_rules(control, rule.tenant) for rule in declared.rules}
     changed = 0
     for wish in wishes(declared, env=env, existing_rules=existing.__getitem__, models=models, now_ms=epoch_ms()):
@@ -91,8 +91,8 @@ async def _apply(arguments: argparse.Namespace, control: Control, config: Policy
             control = control if outcome.visible else control.without_waiting()
         if outcome.changed:
             changed += 1
-            _say(_line(wish.ref, wish.name, before, visible=outcome.visible))
-    _say(f"{changed} {'would change' if arguments.dry_run else 'changed'}")
+            say(_line(wish.ref, wish.name, before, visible=outcome.visible))
+    say(f"{changed} {'would change' if arguments.dry_run else 'changed'}")
     return 0
 
 
@@ -111,15 +111,15 @@ async def _create_key(arguments: argparse.Namespace, control: Control) -> int:
     outcome = await control.write(
         ref_to(key), lambda before, _others: keys.added(key, _key(before)), _order(arguments.reason)
     )
-    _say(f"key {key.key_id} of {key.tenant}{'' if outcome.visible else ' (not in force yet)'}; its secret, shown once:")
-    _say(secret)
+    say(f"key {key.key_id} of {key.tenant}{'' if outcome.visible else ' (not in force yet)'}; its secret, shown once:")
+    say(secret)
     return 0
 
 
 async def _revoke_key(arguments: argparse.Namespace, control: Control) -> int:
     ref = Ref(tenant=arguments.tenant, kind="key", entity_id=arguments.key_id)
     outcome = await control.write(ref, lambda before, _others: keys.revoked(_key(before)), _order(arguments.reason))
-    _say(_line(ref, ref.entity_id, outcome.entity, visible=outcome.visible) if outcome.changed else "0 changed")
+    say(_line(ref, ref.entity_id, outcome.entity, visible=outcome.visible) if outcome.changed else "0 changed")
     return 0
 
 
@@ -127,7 +127,7 @@ async def _list_keys(arguments: argparse.Namespace, control: Control) -> int:
     found = [key for key in await control.all(arguments.tenant, "key") if isinstance(key, StoredKey)]
     for key in sorted(found, key=lambda key: key.key_id):
         limit = "unlimited" if key.requests_per_minute is None else f"{key.requests_per_minute}/min"
-        _say(f"{key.key_id}  {'revoked' if key.revoked else 'live'}  {','.join(key.permissions)}  {limit}")
+        say(f"{key.key_id}  {'revoked' if key.revoked else 'live'}  {','.join(key.permissions)}  {limit}")
     return 0
 
 
@@ -142,15 +142,6 @@ def _key(entity: Entity | None) -> StoredKey | None:
 def _line(ref: Ref, name: str, before: Entity | None, *, visible: bool) -> str:
     what = "created" if before is None else "changed"
     return f"{what}  {ref.kind}  {ref.tenant}/{name}{'' if visible else '  (not in force yet: is a router running?)'}"
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"router: {message}\n")
-    return code
 
 
 def _parser() -> argparse.ArgumentParser:

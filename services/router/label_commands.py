@@ -16,6 +16,7 @@ from libs.contracts.state import TenantPolicy
 from libs.runtime import config as configuration
 from libs.runtime.config import ConfigError
 from libs.runtime.redis import new_redis
+from libs.runtime.terminal import fail
 from services.router.adapters.clickhouse_decisions import ClickHouseDecisions
 from services.router.adapters.clickhouse_labels import ClickHouseLabels
 from services.router.config import LabelsConfig
@@ -41,9 +42,9 @@ def main(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> int:
         config = configuration.load(LabelsConfig, env=os.environ if env is None else env)
         return asyncio.run(_run(arguments, config))
     except (ConfigError, RefusedError) as error:
-        return _fail(str(error), EXIT_USAGE)
+        return fail("router", str(error), EXIT_USAGE)
     except (DecisionLogUnavailableError, RedisError) as error:
-        return _fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
+        return fail("router", f"{type(error).__name__}: {error}", EXIT_FAILED)
 
 
 async def _run(arguments: argparse.Namespace, config: LabelsConfig) -> int:
@@ -106,8 +107,3 @@ def _parser() -> argparse.ArgumentParser:
         "--all", action="store_true", help="whether or not tenants allow it: an operator's own decision"
     )
     return parser
-
-
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"router: {message}\n")
-    return code
