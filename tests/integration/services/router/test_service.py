@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from floopy import FloopyNotFoundError
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from libs.contracts import state
 from libs.contracts.state import ApiKey, RoutingRule, secret_sha256
@@ -110,8 +111,11 @@ async def test_a_router_waits_for_the_lock_that_a_killed_one_left(
     monkeypatch.setattr("services.router.adapters.redis_read_model.LOCK_WAIT_S", 0.05)
     lock = lock_key(f"{kafka.prefix}acme")
     await redis.set(lock, "the killed one's", px=60_000)
-    router = await start(founding(config, kafka, tmp_path))
-    await asyncio.sleep(0.3)  # Several times what a change waits for the lock.
+    with capture_logs() as logs:
+        router = await start(founding(config, kafka, tmp_path))
+        async with asyncio.timeout(20):
+            while [log["event"] for log in logs].count("bootstrap.waiting") < 2:  # noqa: ASYNC110 - a task's log
+                await asyncio.sleep(0.02)
     assert router.app[SUPERVISOR].failure is None
     assert not await redis.exists(state.api_key(secret_sha256(f"sk-{kafka.prefix}")))
     await redis.delete(lock)
