@@ -5,20 +5,16 @@ import json
 import pytest
 
 from libs.contracts.events import Usage
-from libs.contracts.state import FirewallPolicy, Plan, Quarantine, RoutingRule, RuleTarget, SessionState, secret_sha256
+from libs.contracts.state import Plan, RoutingRule, RuleTarget, SessionState
 from libs.scanner.verdict import Verdict
 from services.gateway.domain.caller import Caller
 from tests.unit.services.gateway.fakes import (
-    NOW_MS,
     REQUEST_ID,
     Reply,
     World,
-    bytes_of,
     caller,
     completion,
     error_of,
-    sse,
-    streamed,
     whole,
 )
 
@@ -116,163 +112,6 @@ async def test_over_the_months_quota_a_request_is_refused():
     world = World(who=caller(plan=Plan(name="starter", monthly_requests=0)))
     assert "MONTHLY_LIMIT_EXCEEDED" == error_of(await world.ask())["code"]
     assert [0] == list(world.hot_state.months.values())
-
-
-class TestFirewall:
-    async def test_a_threat_is_blocked_before_anything_is_sent(self):
-        world = World()
-        world.firewall.verdict = HOSTILE
-        answer = await world.ask()
-        assert (400, "PROMPT_THREAT_DETECTED") == (answer.status, error_of(answer)["code"])
-        assert ("blocked", "block", 0.9) == (
-            world.event.status,
-            world.event.firewall.action,
-            world.event.firewall.score,
-        )
-        assert world.upstream.calls == []
-
-    async def test_a_blocked_request_leads_to_its_session_so_that_the_block_can_be_disputed(self):
-        world = World()
-        world.firewall.verdict = HOSTILE
-        await world.ask(headers={"floopy-session-id": "s"})
-        assert {("t", REQUEST_ID): "s"} == world.hot_state.aliases
-        assert {} == world.hot_state.sessions
-
-    @pytest.mark.parametrize(("verdict", "mode"), [(HOSTILE, "flag"), (ODD, "flag"), (ODD, "block")])
-    async def test_a_flagged_request_is_served_told_recorded_and_never_cached(self, verdict, mode):
-        world = World(who=caller(firewall=FirewallPolicy(mode=mode), exact_cache=True))
-        world.firewall.verdict = verdict
-        answer = await world.ask()
-        assert (200, "flag") == (answer.status, dict(answer.headers)["Floopy-Firewall"])
-        assert world.event.firewall.action == "flag"
-        assert world.hot_state.cache == {}
-
-    @pytest.mark.parametrize(
-        ("mode", "header", "scans"), [("off", None, 0), ("off", "true", 1), ("block", "false", 1), ("flag", "false", 0)]
-    )
-    async def test_a_client_may_turn_it_on_and_only_turn_off_what_does_not_block(self, mode, header, scans):
-        world = World(who=caller(firewall=FirewallPolicy(mode=mode)))
-        await world.ask(headers={"floopy-llm-security-enabled": header} if header else {})
-        assert scans == len(world.firewall.shown)
-        assert ("off" if scans == 0 else "allow") == world.event.firewall.action
-
-    async def test_a_scan_that_fails_open_serves_but_stores_nothing(self):
-        world = World(who=caller(exact_cache=True))
-        world.firewall.verdict = None
-        assert 200 == (await world.ask()).status
-        assert ("error", {}) == (world.event.firewall.action, world.hot_state.cache)
-        assert 1 == world.metrics.degraded.labels("firewall")._value.get()
-
-    async def test_a_scan_that_fails_closed_refuses(self):
-        world = World(who=caller(firewall=FirewallPolicy(on_failure="closed")))
-        world.firewall.verdict = None
-        answer = await world.ask()
-        assert (503, "SERVICE_UNAVAILABLE") == (answer.status, error_of(answer)["code"])
-        assert world.upstream.calls == []
-
-    @pytest.mark.parametrize(
-        ("mode", "action", "until_ms", "status"),
-        [
-            ("block", "block", NOW_MS + 1000, 400),
-            ("block", "flag", NOW_MS + 1000, 200),
-            ("flag", "block", NOW_MS + 1000, 200),
-            ("off", "block", NOW_MS + 1000, 200),
-            ("block", "block", NOW_MS - 1, 200),
-        ],
-    )
-    async def test_a_quarantined_session_is_met_as_the_policy_says(self, mode, action, until_ms, status):
-        world = World(who=caller(firewall=FirewallPolicy(mode=mode)))
-        world.hot_state.quarantines["t", "s"] = Quarantine(action=action, category=None, until_ms=until_ms)
-        answer = await world.ask(headers={"floopy-session-id": "s"})
-        assert status == answer.status
-        flagged = status == 200 and mode != "off" and until_ms > NOW_MS
-        assert flagged == ("Floopy-Firewall" in dict(answer.headers))
-
-
-class TestExactCache:
-    async def test_the_same_request_is_answered_once_by_a_provider_then_from_the_cache(self):
-        world = World(who=caller(exact_cache=True))
-        first = await world.ask()
-        second = await world.ask(headers={"floopy-session-id": "other"}, user="somebody")
-        assert first.body == second.body
-        assert ["miss", "exact"] == [dict(answer.headers)["Floopy-Cache"] for answer in (first, second)]
-        assert 1 == len(world.upstream.calls)
-        hit = world.events.requests[1]
-        assert ("cache_hit", "exact", "a", 0, None, ()) == (
-            hit.status,
-            hit.cache,
-            hit.model,
-            hit.cost_micro_usd,
-            hit.decision,
-            hit.attempts,
-        )
-        assert 1 == len(world.firewall.shown), "only clean exchanges are stored"
-        assert world.hot_state.aliases["t", "chatcmpl-1"] != "other", "the completion stays with its first session"
-
-    async def test_a_stored_answer_is_streamed_to_who_wants_a_stream(self):
-        world = World(who=caller(exact_cache=True))
-        await world.ask()
-        stream = await bytes_of(await world.ask(stream=True))
-        assert stream.endswith(b"data: [DONE]\n\n")
-        assert b'"content":"from a"' in stream
-
-    async def test_a_streamed_answer_is_stored_as_a_whole_one(self):
-        world = World(who=caller(exact_cache=True))
-        world.upstream.script["a"] = [streamed(*sse("Hel", "lo"))]
-        await bytes_of(await world.ask(stream=True))
-        answer = await world.ask()
-        assert ("exact", "Hello") == (
-            dict(answer.headers)["Floopy-Cache"],
-            json.loads(answer.body)["choices"][0]["message"]["content"],
-        )
-
-    @pytest.mark.parametrize("reply", [whole(reason="length"), whole(reason="content_filter")])
-    async def test_an_answer_cut_short_is_never_stored(self, reply):
-        world = World(who=caller(exact_cache=True))
-        world.upstream.script["a"] = [reply]
-        await world.ask()
-        assert world.hot_state.cache == {}
-
-    @pytest.mark.parametrize(
-        ("headers", "stored"),
-        [
-            ({}, 0),
-            ({"floopy-cache-enabled": "true"}, 1),
-            ({"floopy-cache-enabled": "true", "cache-control": "no-store"}, 0),
-            ({"floopy-cache-enabled": "true", "cache-control": "max-age=0"}, 0),
-        ],
-    )
-    async def test_a_client_says_whether_its_answers_are_stored(self, headers, stored):
-        world = World()
-        await world.ask(headers=headers)
-        assert stored == len(world.hot_state.cache)
-
-    async def test_a_client_can_ask_for_a_fresh_answer(self):
-        world = World(who=caller(exact_cache=True))
-        await world.ask()
-        world.clock.now_ns += 5_000_000_000
-        tiers = [
-            dict((await world.ask(headers={"cache-control": control})).headers)["Floopy-Cache"]
-            for control in ("max-age=9", "max-age=4", "max-age=9", "no-cache")
-        ]
-        assert ["exact", "miss", "exact", "miss"] == tiers
-
-    async def test_a_bucket_keeps_several_variants(self):
-        world = World(who=caller(exact_cache=True))
-        for draw in (0.0, 0.6, 0.1, 0.9):
-            world.draws = [draw]
-            await world.ask(headers={"floopy-cache-bucket-max-size": "2"})
-        assert 2 == len(world.upstream.calls)
-
-    async def test_another_tenant_never_gets_the_answer(self):
-        world = World(who=caller(exact_cache=True))
-        other = Caller(
-            key=caller(key={"tenant": "t2"}).key, policy=caller(exact_cache=True).policy, plan=Plan(name="p")
-        )
-        world.directory.by_digest[secret_sha256("sk-2")] = other
-        await world.ask()
-        await world.ask(secret="sk-2")
-        assert 2 == len(world.upstream.calls)
 
 
 class TestRouting:
