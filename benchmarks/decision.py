@@ -21,7 +21,7 @@ from libs.routing.credit import Hop, Rating, SessionRecord, contributions
 from libs.routing.phases import weights_of
 from libs.routing.plans import plan_of
 from libs.routing.pool import Pool
-from libs.routing.posterior import estimate
+from libs.routing.posterior import estimates
 from libs.routing.priors import load_priors
 from libs.routing.selection import seed_of
 from libs.routing.selector import Selector
@@ -127,7 +127,7 @@ def _estimate(models: dict[str, Model]) -> Callable[[], object]:
     hop = Hop(request_id="r", task="chat", model="m00", day=1, counted=True)
     rating = Rating(event_id="e", source="session", score=0.8)
     cells = contributions(SessionRecord(hops={"r": hop}, ratings={rating.subject: rating}))
-    return lambda: estimate("chat", cells, Pool(), priors, models, policy=policy, now_day=1)
+    return lambda: estimates({"chat": cells}, Pool(), priors, models, policy=policy, now_day=1)
 
 
 if __name__ == "__main__":

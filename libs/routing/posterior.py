@@ -1,4 +1,4 @@
-"""Shrinkage from benchmark to pool to tenant: what a tenant may believe of each model on one task."""
+"""Shrinkage from benchmark to pool to tenant: what a tenant may believe of each model on each of its tasks."""
 
 from collections.abc import Mapping
 from typing import TypeAlias
@@ -41,31 +41,6 @@ class _After(msgspec.Struct, frozen=True, kw_only=True):
     learned: Learned
 
 
-def estimate(
-    task: str,
-    cells: Mapping[Cell, Moments],
-    pool: Pool,
-    priors: Priors,
-    models: Mapping[str, Model],
-    *,
-    policy: TenantPolicy,
-    now_day: int,
-    elsewhere: Mapping[Cell, Moments] | None = None,
-) -> dict[str, ModelEstimates]:
-    """
-    Return what is known of every model of the catalogue on *task*.
-
-    *cells* are the tenant's own of that task, *elsewhere* those of its other tasks, if at hand: a model that surprised there
-    is expected to do so here. *pool* is the shared pool, which a tenant that does not consume never sees. The benchmark
-    column is the prior as the pool has updated it; a source has estimates of all models as soon as the tenant has evidence of
-    any, so that they can be compared.
-    """
-    by_task: dict[str, dict[Cell, Moments]] = {task: dict(cells)}
-    for cell, moments in (elsewhere or {}).items():
-        by_task.setdefault(cell.task, {})[cell] = moments
-    return estimates(by_task, pool, priors, models, policy=policy, now_day=now_day)[task]
-
-
 def estimates(
     cells: Mapping[str, Mapping[Cell, Moments]],
     pool: Pool,
@@ -75,7 +50,13 @@ def estimates(
     policy: TenantPolicy,
     now_day: int,
 ) -> dict[str, dict[str, ModelEstimates]]:
-    """Return what `estimate` returns for each task of *cells*, at the price of one."""
+    """
+    Return what is known of every model of the catalogue on each task of *cells*, the tenant's own by task.
+
+    A model that surprised on one task is expected to do so on the others. *pool* is the shared pool, which a tenant that does
+    not consume never sees. The benchmark column is the prior as the pool has updated it; a source has estimates of all models
+    as soon as the tenant has evidence of any, so that they can be compared.
+    """
     half_life = policy.routing.half_life_days
     own = {task: faded(found.items(), now_day, half_life) for task, found in cells.items()}
     known = pool if policy.consume else Pool()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from libs.contracts.events import ModelEstimates
 from libs.contracts.state import RoutingPolicy, TenantPolicy
 from libs.routing.pool import Pool, fit, pooled
-from libs.routing.posterior import estimate, pool_used
+from libs.routing.posterior import estimates, pool_used
 from libs.routing.priors import load_priors, prior_of
 from libs.routing.statistics import MICRO, Cell, Moments, faded, observe
 from tests.unit.libs.routing.builders import a_model, catalogue
@@ -29,7 +29,7 @@ def rated(
 def believed(
     cells: dict[Cell, Moments], pool: Pool | None = None, policy: TenantPolicy = POLICY, day: int = 100
 ) -> dict[str, ModelEstimates]:
-    return estimate("chat", cells, pool or Pool(), PRIORS, MODELS, policy=policy, now_day=day)
+    return estimates({"chat": cells}, pool or Pool(), PRIORS, MODELS, policy=policy, now_day=day)["chat"]
 
 
 def a_pool(own: dict[Cell, Moments], others: int = 9) -> Pool:
@@ -113,7 +113,7 @@ def test_what_a_model_showed_on_other_tasks_is_expected_of_it_here() -> None:
     }
     here = rated(3, 0.6)
     without = believed(here)
-    moved = estimate("chat", here, Pool(), PRIORS, MODELS, policy=POLICY, now_day=100, elsewhere=other)
+    moved = estimates({"chat": here, "coding": other}, Pool(), PRIORS, MODELS, policy=POLICY, now_day=100)["chat"]
     assert moved[WORSE].session.mean > without[WORSE].session.mean + 0.03
     assert moved[WORSE].benchmark == without[WORSE].benchmark
     assert without[BETTER].session.mean > moved[BETTER].session.mean
